@@ -1,0 +1,220 @@
+"""G101: the weight's scale fits a wrong fan."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from penstock.checks.check import Check
+from penstock.checks.finding import Finding, Severity
+from penstock.checks.places import number, others_of
+from penstock.checks.thresholds import (
+    FAN_ACCIDENT,
+    FAN_ERROR,
+    FAN_HARMLESS,
+    FAN_LOG_RANGE,
+    FAN_MIN_SIZE,
+    FAN_NOTE,
+    FAN_ROUNDING,
+    FAN_SIGMAS,
+)
+from penstock.checks.wrong_fans import WrongFan, right_fans, wrong_fans
+from penstock.geometry import Geometry
+from penstock.signals import Measured, ParameterStats
+
+PYTORCH_DEFAULT = 1 / math.sqrt(3)
+# What rules multiply by: LeCun and Xavier, He, PyTorch's default, tanh's 5/3, an uncorrected truncated normal.
+RIGHT_GAINS = (1.0, math.sqrt(2.0), PYTORCH_DEFAULT, 5 / 3, 0.8796256610342398)
+# A small weight fits every second round number by chance; constants show in other layers as well.
+ROUND_TOLERANCE = 0.02
+ROUND_STEPS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Standard deviation of a weight as measured, and how far (relatively) it may lie from that of its rule."""
+
+    std: float
+    tolerance: float
+    uniform: bool
+
+    def fits(self, std: float) -> bool:
+        """Whether this is a draw of that standard deviation."""
+        return abs(math.log(self.std / std)) <= self.tolerance
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A weight whose standard deviation is gain / sqrt(a wrong fan)."""
+
+    parameter: ParameterStats
+    spread: Spread
+    wrong: WrongFan
+    gain: float
+
+
+def _spread(parameter: ParameterStats) -> Spread | None:
+    """The largest of n uniform numbers tells their bound to 1/n; other draws tell their std to 1/sqrt(2n)."""
+    size = math.prod(parameter.shape)
+    centred = abs(parameter.mean) < 0.5 * parameter.rms
+    if size < FAN_MIN_SIZE or not math.isfinite(parameter.rms) or not centred or parameter.zero_share > 0.01:
+        return None
+    rounding = FAN_ROUNDING if "16" not in parameter.dtype else 4 * FAN_ROUNDING
+    peak = parameter.max_abs / parameter.rms / math.sqrt(3.0)
+    if abs(peak - 1.0) <= FAN_SIGMAS * 0.45 / math.sqrt(size) + rounding:
+        return Spread(parameter.max_abs * (1 + 1 / size) / math.sqrt(3.0), 8 / size + rounding, True)
+    return Spread(parameter.rms, FAN_SIGMAS / math.sqrt(2 * size) + rounding, False)
+
+
+def _is_round(spread: Spread) -> bool:
+    """Whether the std, or the bound, is a number that people type (0.02, 0.01, 0.5)."""
+    for value in (spread.std, spread.std * math.sqrt(3.0)) if spread.uniform else (spread.std,):
+        decade = 10.0 ** math.floor(math.log10(value))
+        steps = [decade * step for step in (*ROUND_STEPS, 10.0)]
+        near = min(spread.tolerance, ROUND_TOLERANCE)
+        if any(abs(math.log(value / step)) <= near for step in steps):
+            return True
+    return False
+
+
+def _gains(spread: Spread, wrong: WrongFan) -> tuple[float, ...]:
+    """The gains that naive code would use with this fan: PyTorch's own only for its uniform fan_in default."""
+    plain = (1.0, math.sqrt(2.0))
+    return (*plain, PYTORCH_DEFAULT) if spread.uniform and wrong.mode == "fan_in" else plain
+
+
+def _fits_right(geometry: Geometry, spread: Spread) -> bool:
+    for fan in right_fans(geometry):
+        for gain in RIGHT_GAINS:
+            default_as_fan_out = geometry.transposed and gain == PYTORCH_DEFAULT and fan != geometry.fans.fan_in
+            if spread.fits(gain / math.sqrt(fan)) and not default_as_fan_out:
+                return True
+    return False
+
+
+def _candidates(measured: Measured) -> list[tuple[ParameterStats, Spread, Geometry]]:
+    """Weights whose spread can be judged and is not one constant for layers of different fans."""
+    known: list[tuple[ParameterStats, Spread, Geometry]] = []
+    for parameter in measured.parameters.values():
+        geometry = parameter.geometry
+        if parameter.role not in ("weight", "embedding") or geometry is None or not geometry.is_weight:
+            continue
+        spread = _spread(parameter) if parameter.rms > 0 and parameter.nonfinite_share == 0 else None
+        if spread is not None:
+            known.append((parameter, spread, geometry))
+    return [entry for entry in known if not _is_round(entry[1]) and not _is_shared(entry, known)]
+
+
+def _is_shared(
+    entry: tuple[ParameterStats, Spread, Geometry], known: list[tuple[ParameterStats, Spread, Geometry]]
+) -> bool:
+    """Whether half of the weights of another fan have the same std: then it is a constant, not a rule about fans."""
+    fan, std = entry[2].fans.fan_in, entry[1].std
+    others = [spread for _, spread, geometry in known if not math.isclose(geometry.fans.fan_in, fan)]
+    return bool(others) and 2 * sum(other.fits(std) for other in others) >= len(others)
+
+
+def find_fits(measured: Measured) -> list[list[Fit]]:
+    """Groups of weights that one mistake explains, where chance does not.
+
+    A std lies within the tolerance t of a given number with probability 2t / ln(100). Over the different fans that
+    one mistake and gain explain these multiply; times the ways to choose them and the hypotheses tried, that is how
+    often any model of this kind would raise a false alarm.
+    """
+    fits: dict[tuple[str, str, float], list[Fit]] = {}
+    tried: dict[tuple[str, str, float], set[float]] = {}
+    for parameter, spread, geometry in _candidates(measured):
+        correct = _fits_right(geometry, spread)
+        for wrong in wrong_fans(geometry):
+            for gain in _gains(spread, wrong):
+                mistake = "".join(c for c in wrong.mistake if not c.isdigit())
+                tried.setdefault((mistake, wrong.mode, gain), set()).add(round(wrong.fan, 6))
+                if not correct and spread.fits(gain / math.sqrt(wrong.fan)):
+                    fits.setdefault((mistake, wrong.mode, gain), []).append(Fit(parameter, spread, wrong, gain))
+    groups: list[list[Fit]] = []
+    for rule, group in fits.items():
+        chance: dict[float, float] = {}
+        for fit in group:
+            fan = round(fit.wrong.fan, 6)
+            chance[fan] = min(chance.get(fan, 1.0), 2 * fit.spread.tolerance / FAN_LOG_RANGE)
+        accident = math.comb(len(tried[rule]), len(chance)) * math.prod(chance.values()) * len(tried)
+        if accident < FAN_ACCIDENT:
+            groups.append(group)
+    return groups
+
+
+def _severity(measured: Measured, fit: Fit) -> Severity:
+    graph = measured.graph
+    if fit.wrong.factor < FAN_NOTE or (fit.parameter.geometry is not None and fit.parameter.geometry.lookup):
+        return "note"
+    for node in graph.users(fit.parameter.name):
+        readers = [graph.nodes[c] for c in graph.consumers[node.index]]
+        if readers and all(r.kind == "norm" for r in readers):
+            return "note"  # the norm gives the size back
+        sources = [measured.signals[i] for i in node.inputs]
+        source, made = next((s for s in sources if s is not None), None), measured.signals[node.index]
+        if source is not None and made is not None and source.rms > 0 and made.rms > 0:
+            kept = made.rms / source.rms
+            if 1 / FAN_HARMLESS <= kept <= FAN_HARMLESS:
+                return "note"
+    # PyTorch's own default is what the framework's users have: no more than a warning.
+    return "error" if fit.wrong.factor >= FAN_ERROR and fit.gain != PYTORCH_DEFAULT else "warning"
+
+
+def _run(measured: Measured) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for group in find_fits(measured):
+        fits = [fit for fit in group if fit.parameter.name not in seen]
+        if not fits:
+            continue
+        seen.update(fit.parameter.name for fit in fits)
+        ranks: tuple[Severity, ...] = ("error", "warning", "note")
+        severities = {fit.parameter.name: _severity(measured, fit) for fit in fits}
+        worst: Severity = next(s for s in ranks if s in severities.values())
+        first = max((f for f in fits if severities[f.parameter.name] == worst), key=lambda f: f.wrong.factor)
+        yield _finding(first, worst, [f.parameter.name for f in fits])
+
+
+def _finding(fit: Fit, severity: Severity, names: list[str]) -> Finding:
+    parameter, wrong = fit.parameter, fit.wrong
+    target = fit.gain / math.sqrt(wrong.right)
+    return Finding(
+        code=CHECK.code,
+        severity=severity,
+        title=CHECK.title,
+        place=parameter.name,
+        shape=parameter.shape,
+        observation=f"Its std {number(fit.spread.std)} is {number(fit.gain)}/sqrt({number(wrong.fan)}); {wrong.mode} "
+        f"is {number(wrong.right)}, which gives {number(target)}: off by a factor {number(wrong.factor)}, from "
+        f"{number(FAN_NOTE)} on it matters.",
+        cause=f"{wrong.mistake}: the fan was read off the shape",
+        hint=f'torch.nn.init.normal_(model.get_parameter("{parameter.name}"), std={number(target)})  # or '
+        "penstock.initialize(model, batch)",
+        value=wrong.factor,
+        threshold=FAN_NOTE,
+        others=others_of(names, first=parameter.name),
+    )
+
+
+CHECK = Check(
+    code="G101",
+    title="weight's scale fits a wrong fan",
+    what="Whether a weight's standard deviation is gain/sqrt(fan) for a fan that naive code computes (groups left out, "
+    "input and output of a transposed convolution swapped or its stride left out, fused projections as one output, "
+    "stacked experts as a receptive field) and for no fan that is right.",
+    why="The fan is the number of terms that one output sums. If it is wrong by k, the layer scales its signal by "
+    "sqrt(k) or 1/sqrt(k): 8 for a depthwise convolution over 64 channels.",
+    picture="""
+      depthwise (64, 1, 3, 3), fan_out:   64 * 9 = 576   read off the shape
+                                           1 * 9 =   9   terms that there are
+    """,
+    fix="Let the layer say what its axes mean: `penstock.fans(layer)` and `penstock.initialize(model, batch)`; by hand "
+    "`torch.nn.init.normal_(layer.weight, std=(2 / fan) ** 0.5)` with the fan above.",
+    silent="Round numbers (0.02) and stds that layers of different fans share; spreads that fit a right fan as well; "
+    "what chance may explain. A note only, where the factor is below 1.6, a norm follows, or the layer measurably "
+    "keeps its signal.",
+    source="https://github.com/pytorch/pytorch/issues/23854 (groups), https://github.com/pytorch/pytorch/pull/30079 "
+    "(transposed), https://github.com/pytorch/pytorch/issues/166378 (packed q, k, v)",
+    run=_run,
+)

@@ -1,0 +1,140 @@
+"""The table of all checks, and what is done with it: find, look up, explain."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+
+from penstock.checks import (
+    a101_dead_units,
+    a102_saturated_units,
+    b101_gradient_vanishes,
+    b102_gradient_explodes,
+    b103_no_gradient,
+    b104_gradient_ratios,
+    f101_forward_vanishes,
+    f102_forward_explodes,
+    f103_inputs_collapse,
+    g101_wrong_fan,
+    g102_gain_mismatch,
+    l101_loss_at_start,
+    l102_output_scale,
+    l103_constant_output,
+    p101_range,
+    p102_outliers,
+    s101_identical_units,
+    s102_twins,
+    s103_repeated_blocks,
+    u102_nonfinite_weights,
+    u103_garbage_weights,
+)
+from penstock.checks.check import Check
+from penstock.checks.eval_mode import forgive_stale_norms
+from penstock.checks.finding import SEVERITIES, Finding
+from penstock.checks.settle import settle
+from penstock.errors import ArgumentError, closest, message
+from penstock.signals import Measured
+
+CHECKS: tuple[Check, ...] = (
+    a101_dead_units.CHECK,
+    a102_saturated_units.CHECK,
+    b101_gradient_vanishes.CHECK,
+    b102_gradient_explodes.CHECK,
+    b103_no_gradient.CHECK,
+    b104_gradient_ratios.CHECK,
+    f101_forward_vanishes.CHECK,
+    f102_forward_explodes.CHECK,
+    f103_inputs_collapse.CHECK,
+    g101_wrong_fan.CHECK,
+    g102_gain_mismatch.CHECK,
+    l101_loss_at_start.CHECK,
+    l102_output_scale.CHECK,
+    l103_constant_output.CHECK,
+    p101_range.CHECK,
+    p102_outliers.CHECK,
+    s101_identical_units.CHECK,
+    s102_twins.CHECK,
+    s103_repeated_blocks.CHECK,
+    u102_nonfinite_weights.CHECK,
+    u103_garbage_weights.CHECK,
+)
+
+# Causes before consequences: weights nobody wrote, copies, geometry, precision, units, then signals and outputs.
+FAMILIES = "USGPAFBL"
+
+
+def find(measured: Measured) -> tuple[Finding, ...]:
+    """Run all checks.
+
+    Args:
+        measured: a graph with the numbers of one forward and one backward pass.
+
+    Returns:
+        What is wrong, worst first, then by family (U S G P A F B L) and code. What follows from another finding is a
+        note that names it.
+    """
+    found = settle(finding for check in CHECKS for finding in check.run(measured))
+    found = forgive_stale_norms(measured, found)
+    return tuple(sorted(found, key=lambda f: (SEVERITIES.index(f.severity), FAMILIES.index(f.code[0]), f.code)))
+
+
+def check_of(code: str) -> Check:
+    """The check with this code, in any case.
+
+    Args:
+        code: e.g. "F101".
+
+    Returns:
+        The check.
+
+    Raises:
+        ArgumentError: if there is no such check.
+
+    Examples:
+        >>> check_of("f101").title
+        'forward signal vanishes'
+    """
+    table = {check.code: check for check in CHECKS}
+    name = code.strip().upper()
+    if name not in table:
+        raise ArgumentError(
+            message(
+                f"explain: code must be that of a check; got {code!r}. {closest(name, table)}",
+                hint="penstock.checks.registry.explain('F101')",
+            )
+        )
+    return table[name]
+
+
+def explain(code: str) -> str:
+    """Everything there is to say about one finding: the text of `penstock explain F101`.
+
+    Args:
+        code: e.g. "F101".
+
+    Returns:
+        Title, what, why, picture, fix, silent and source, in lines of at most 80 characters.
+
+    Raises:
+        ArgumentError: if there is no such check.
+
+    Examples:
+        >>> print(explain("F101").splitlines()[0])
+        F101  forward signal vanishes
+    """
+    check = check_of(code)
+    parts = [
+        f"{check.code}  {check.title}",
+        "What.  " + check.what,
+        "Why.  " + check.why,
+        textwrap.indent(inspect.cleandoc(check.picture), "    "),
+        "Fix.  " + check.fix,
+        "Silent.  " + check.silent,
+        "Source.  " + check.source,
+    ]
+    texts = [part if part.startswith("    ") else _wrap(part) for part in parts]
+    return "\n\n".join(texts)
+
+
+def _wrap(text: str) -> str:
+    return textwrap.fill(text, 80, break_long_words=False, break_on_hyphens=False)

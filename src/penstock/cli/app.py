@@ -1,0 +1,241 @@
+"""The commands of `penstock`. Each one only reads its arguments, calls a public function and prints what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from penstock import doors
+from penstock.cli.inputs import load_loss, make_batch
+from penstock.cli.output import (
+    CLEAN,
+    Format,
+    Level,
+    PlanFormat,
+    exit_code,
+    filtered,
+    note,
+    parse_codes,
+    quiet_stdout,
+    readable_errors,
+    show,
+    show_report,
+)
+from penstock.cli.targets import resolve
+from penstock.cli.weights import check_output, save
+
+app = typer.Typer(
+    name="penstock",
+    help="Sets and checks the starting weights of neural networks.",
+    epilog="Exit code: 0 clean, 1 findings at or above --fail-on, 2 could not run.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+TargetArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="TARGET",
+        help="The model: package.module:Name or path/to/file.py:Name of a class, a factory function or a model, "
+        "with literal keyword arguments if you like ('nets.py:build(depth=20)'); or hf:bert, hf:path/to/config.json.",
+        show_default=False,
+    ),
+]
+BatchOption = Annotated[
+    str | None,
+    typer.Option(
+        "--batch", metavar="MODULE:FUNCTION", help="A function that returns a real batch.", show_default=False
+    ),
+]
+InputOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="SHAPE",
+        help="An input drawn at random: 32,3,224,224 or 'i64[8,128]<50257' or 'ids=i64[8,128]<50257'. Repeatable. "
+        "Without --input and --batch it is guessed from the first layer.",
+        show_default=False,
+    ),
+]
+LossOption = Annotated[
+    str | None,
+    typer.Option("--loss", metavar="MODULE:FUNCTION", help="From the output to a scalar.", show_default=False),
+]
+KeepOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        metavar="NAME",
+        help="A parameter, or a pattern as encoder.*, that stays as it is.",
+        show_default=False,
+    ),
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="How the report is written.")]
+FailOnOption = Annotated[Level, typer.Option("--fail-on", help="The least severity that gives exit code 1.")]
+SelectOption = Annotated[
+    list[str] | None,
+    typer.Option("--select", metavar="CODES", help="Only these findings: F101 or F,B.", show_default=False),
+]
+IgnoreOption = Annotated[
+    list[str] | None, typer.Option("--ignore", metavar="CODES", help="All but these findings.", show_default=False)
+]
+SeedOption = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of all that is drawn.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def _model_and_batch(target: str, batch: str | None, inputs: Sequence[str] | None, seed: int) -> tuple[Any, Any]:
+    model = resolve(target, seed=seed)
+    made, told = make_batch(model, batch=batch, inputs=inputs or (), seed=seed)
+    if told:
+        note(told)
+    return model, made
+
+
+@app.command()
+def check(
+    target: TargetArgument,
+    batch: BatchOption = None,
+    inputs: InputOption = None,
+    loss: LossOption = None,
+    form: FormatOption = Format.text,
+    fail_on: FailOnOption = Level.error,
+    select: SelectOption = None,
+    ignore: IgnoreOption = None,
+    seed: SeedOption = 0,
+    debug: DebugOption = False,
+) -> None:
+    """Check a model's start: one forward, one backward, what is wrong."""
+    with readable_errors(debug=debug):
+        selected = parse_codes(select or (), option="--select")
+        ignored = parse_codes(ignore or (), option="--ignore")
+        model, made = _model_and_batch(target, batch, inputs, seed)
+        with quiet_stdout():
+            report = doors.check(model, made, loss=load_loss(loss))
+        report = filtered(report, select=selected, ignore=ignored)
+        show_report(report, form)
+        raise typer.Exit(exit_code(report, fail_on))
+
+
+@app.command()
+def init(
+    target: TargetArgument,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Where to: a .safetensors file.", show_default=False)
+    ],
+    batch: BatchOption = None,
+    inputs: InputOption = None,
+    loss: LossOption = None,
+    keep: KeepOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that exists.")] = False,
+    fail_on: FailOnOption = Level.error,
+    seed: SeedOption = 0,
+    debug: DebugOption = False,
+) -> None:
+    """Initialize a model and write its weights.
+
+    The exit code is that of a check of the initialized model; the weights are written whatever it finds.
+    """
+    with readable_errors(debug=debug):
+        check_output(output, force=force)
+        model, made = _model_and_batch(target, batch, inputs, seed)
+        with quiet_stdout():
+            done = doors.initialize(model, made, loss=load_loss(loss), seed=seed, keep=keep or ())
+        size = save(model, output)
+        show(done)
+        note(f"wrote {output} ({size:,} bytes); safetensors.torch.load_model(model, {str(output)!r}) reads it")
+        raise typer.Exit(exit_code(done.after, fail_on))
+
+
+@app.command()
+def plan(
+    target: TargetArgument,
+    batch: BatchOption = None,
+    inputs: InputOption = None,
+    loss: LossOption = None,
+    keep: KeepOption = None,
+    form: Annotated[PlanFormat, typer.Option("--format", help="How the plan is written.")] = PlanFormat.text,
+    seed: SeedOption = 0,
+    debug: DebugOption = False,
+) -> None:
+    """Show which initialization each parameter would get, and why.
+
+    The model is built and run once; nothing is changed or written.
+    """
+    with readable_errors(debug=debug):
+        model, made = _model_and_batch(target, batch, inputs, seed)
+        with quiet_stdout():
+            made_plan = doors.plan(model, made, loss=load_loss(loss), keep=keep or ())
+        if form is PlanFormat.json:
+            print(made_plan.to_json())
+        else:
+            show(made_plan)
+
+
+@app.command()
+def gain(
+    activation: Annotated[
+        str, typer.Argument(metavar="NAME", help="An activation: gelu, tanh ...", show_default=False)
+    ],
+    variance: Annotated[float, typer.Option("--variance", help="Of the activation's input.")] = 1.0,
+    debug: DebugOption = False,
+) -> None:
+    """Show an activation's gains and moments for Gaussian input."""
+    with readable_errors(debug=debug):
+        show(doors.gain(activation, variance=variance))
+
+
+@app.command()
+def fans(target: TargetArgument, seed: SeedOption = 0, debug: DebugOption = False) -> None:
+    """Show fan_in and fan_out of each layer of a model."""
+    with readable_errors(debug=debug):
+        show(doors.fans(resolve(target, seed=seed)))
+
+
+@app.command()
+def explain(
+    code: Annotated[str, typer.Argument(metavar="CODE", help="A finding's code, as F101.", show_default=False)],
+    debug: DebugOption = False,
+) -> None:
+    """Explain a finding: what it means, why it matters, how to mend it."""
+    with readable_errors(debug=debug):
+        from penstock.report.explain import explain_to_text
+
+        show(explain_to_text(code.upper()))
+
+
+@app.command()
+def demo(debug: DebugOption = False) -> None:
+    """Three networks that fail: checked, mended and trained."""
+    with readable_errors(debug=debug):
+        from penstock.demo.run import main as run_demo
+
+        raise typer.Exit(run_demo() or CLEAN)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as version_of
+
+        print(version_of("penstock"))
+        raise typer.Exit(CLEAN)
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+        raise typer.Exit(CLEAN)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; ends the process with its exit code."""
+    app(args=None if arguments is None else list(arguments), prog_name="penstock")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Writing a model's weights to a file: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from penstock.errors import ArgumentError, MissingFrameworkError, message
+
+
+def check_output(path: Path, *, force: bool) -> None:
+    """Refuse a path that cannot be written, before any work is done.
+
+    Raises:
+        ArgumentError: if the file exists and `force` is not set, its folder does not, or its name ends otherwise.
+        MissingFrameworkError: if safetensors is not installed.
+    """
+    if path.suffix != ".safetensors":
+        raise ArgumentError(
+            message(
+                f"--output must end in .safetensors; got {str(path)!r}.", hint=f"-o {path.with_suffix('.safetensors')}"
+            )
+        )
+    if path.is_dir() or (path.exists() and not force):
+        raise ArgumentError(message(f"--output: {path} exists.", hint="--force writes over it"))
+    if not path.parent.is_dir():
+        raise ArgumentError(
+            message(f"--output: there is no folder {str(path.parent)!r}.", hint=f"mkdir -p {path.parent}")
+        )
+    try:
+        import safetensors  # noqa: F401  (only whether it is there)
+    except ImportError as error:
+        raise MissingFrameworkError(
+            message("penstock init needs safetensors to write weights.", hint="pip install 'penstock[files]'")
+        ) from error
+
+
+def save(model: Any, path: Path) -> int:
+    """Write a model's state to a safetensors file. Tied tensors are written once.
+
+    The file appears under its name when it is complete, so a process that dies leaves the old one, or none.
+
+    Args:
+        model: a PyTorch module.
+        path: where to.
+
+    Returns:
+        Size of the file. Bytes.
+    """
+    from safetensors.torch import save_model
+
+    # In the same folder: a rename between file systems would be a copy.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    part = Path(name)
+    try:
+        save_model(model, str(part), metadata={"format": "pt"})
+        umask = os.umask(0)
+        os.umask(umask)
+        part.chmod(0o666 & ~umask)  # mkstemp's files are private; weights should be as readable as any other file
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return path.stat().st_size

@@ -1,0 +1,80 @@
+"""Measured graph -> plan: the rules are asked for each parameter, the first that answers decides."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+
+from penstock.errors import ArgumentError, closest, message
+from penstock.geometry import Geometry
+from penstock.planning.plan import Calibration, Entry, Plan
+from penstock.planning.rules import RULES
+from penstock.planning.site import Decision, Site
+from penstock.planning.structure import Structure
+from penstock.signals import Measured, ParameterStats
+
+
+def build_plan(measured: Measured, *, keep: Sequence[str] = ()) -> Plan:
+    """Choose a recipe for every parameter.
+
+    Args:
+        measured: what a check measured of the model as it is: the plan reads its graph and the scale of its data.
+        keep: names, or patterns such as "encoder.*", of parameters to leave alone: those loaded from a checkpoint.
+
+    Raises:
+        ArgumentError: if a name in `keep` fits no parameter.
+    """
+    _check_keep(measured, keep)
+    structure = Structure(measured)
+    entries = tuple(_entry(stats, structure, keep) for stats in measured.parameters.values())
+    return Plan(measured.model, entries, _notes(measured, entries))
+
+
+def _entry(stats: ParameterStats, structure: Structure, keep: Sequence[str]) -> Entry:
+    named = any(fnmatch.fnmatchcase(n, pattern) for pattern in keep for n in (stats.name, *stats.ties))
+    site = Site(stats, structure.graph.users(stats.name), structure, keep=named)
+    rule, decision = next((r, d) for r, ask in RULES if (d := ask(site)) is not None)
+    geometry = site.geometry if decision.recipe is not None else Geometry(stats.shape)
+    return Entry(
+        stats.name, stats.shape, decision.recipe, decision.reason, rule, geometry, _calibration(site, decision), stats.ties
+    )
+
+
+def _calibration(site: Site, decision: Decision) -> Calibration | None:
+    node = site.node
+    if decision.target is None or decision.recipe is None or node is None:
+        return None
+    parameters = site.structure.measured.parameters
+    others = [p for p in node.parameters[1:] if p in parameters]
+    length = next((p for p in others if parameters[p].role == "scale"), None)
+    if length is None and any(parameters[p].role not in ("bias", "other") for p in others):
+        return None
+    bias = next((p for p in others if parameters[p].role == "bias" and parameters[p].trainable), None)
+    return Calibration(decision.target, length or site.name, decision.centre if bias else None, bias)
+
+
+def _check_keep(measured: Measured, keep: Sequence[str]) -> None:
+    names = [n for p in measured.parameters.values() for n in (p.name, *p.ties)]
+    for pattern in [keep] if isinstance(keep, str) else keep:
+        if isinstance(keep, str) or not any(fnmatch.fnmatchcase(n, pattern) for n in names):
+            raise ArgumentError(
+                message(
+                    f"plan: keep must be a list of names or patterns of the model's parameters; {pattern!r} fits none."
+                    if not isinstance(keep, str)
+                    else f"plan: keep must be a list of names or patterns; got the string {keep!r}.",
+                    hint=f"penstock.plan(model, batch, keep=[{(names or ['encoder.*'])[0]!r}])"
+                    if len(names) > 20  # noqa: PLR2004
+                    else closest(pattern, names),
+                )
+            )
+
+
+def _notes(measured: Measured, entries: Sequence[Entry]) -> tuple[str, ...]:
+    notes = list(measured.notes)
+    left = [e.name for e in entries if e.rule == "left over"]
+    if left:
+        notes.append(f"{len(left)} parameters keep their values because no rule placed them: {', '.join(left[:5])}"
+                     + (", ..." if len(left) > 5 else "."))  # noqa: PLR2004
+    if measured.graph.unknown_ops:
+        notes.append(f"Operations that were passed through unread: {', '.join(measured.graph.unknown_ops)}.")
+    return tuple(notes)

@@ -1,0 +1,35 @@
+"""Every other weight: fan-in with the exact gain, orthogonal where the stack is deep and plain."""
+
+from __future__ import annotations
+
+from penstock.planning.rules.gains import incoming_gain
+from penstock.planning.site import Decision, Site
+from penstock.recipes import Blocks, Orthogonal, VarianceScaling
+from penstock.recipes.recipe import Recipe
+
+DEEP = 8
+"""Plain stacks of at least this many weights are drawn orthogonal: the spread of a product of n Gaussian matrices'
+singular values grows with n, that of orthogonal ones does not (Saxe et al. 2014; Pennington et al. 2017)."""
+
+
+def contractions(site: Site) -> Decision | None:
+    """Fan-in scaling that gives the output RMS 1."""
+    node = site.node
+    if node is None or site.stats.role != "weight" or node.kind != "contraction" or not site.geometry.is_weight:
+        return None
+    structure = site.structure
+    gain, why = incoming_gain(structure, node)
+    depth = structure.depth(node)
+    readers = structure.readers(node)
+    normed = bool(readers) and all(r.kind == "norm" for r in readers)
+    recipe: Recipe = VarianceScaling(gain, "fan_in", "normal")
+    reason = why
+    if depth >= DEEP and not normed:
+        recipe = Orthogonal(gain)
+        reason = f"one of {depth} weights in a plain stack: orthogonal, so that no direction is lost with depth; {why}"
+    elif normed:
+        reason = f"{why}; a norm follows, so its scale does not matter"
+    if site.geometry.blocks:
+        recipe = Blocks((recipe,) * len(site.geometry.blocks))
+    target = None if normed or not site.geometry.is_weight else 1.0
+    return Decision(recipe, reason, target=target)

@@ -1,0 +1,68 @@
+"""A parameter's place in the graph, and what a rule decides for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from penstock.geometry import Geometry
+from penstock.graph import Node
+from penstock.planning.structure import Structure
+from penstock.recipes.recipe import Recipe
+from penstock.signals import ParameterStats
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One parameter, where it is used.
+
+    Attributes:
+        stats: what was measured of it.
+        nodes: the nodes that use it, in order.
+        structure: facts about the whole graph.
+        keep: whether the user asked to leave it alone.
+    """
+
+    stats: ParameterStats
+    nodes: tuple[Node, ...]
+    structure: Structure
+    keep: bool = False
+
+    @property
+    def name(self) -> str:
+        """The parameter's name."""
+        return self.stats.name
+
+    @property
+    def node(self) -> Node | None:
+        """The first node that uses the parameter as its weight, or the first that uses it at all."""
+        first = (n for n in self.nodes if n.parameters[0] == self.name)
+        return next(first, self.nodes[0] if self.nodes else None)
+
+    @property
+    def geometry(self) -> Geometry:
+        """Axis roles to draw with; bare shape where no axis has a role."""
+        node = self.node
+        if node is not None and node.geometry is not None and node.parameters[0] == self.name:
+            return node.geometry
+        return self.stats.geometry or Geometry(self.stats.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a rule decides: a recipe (None keeps the values), why, and what calibration shall reach.
+
+    Attributes:
+        recipe: what is drawn.
+        reason: one sentence.
+        target: RMS that the layer's output shall have on data; None leaves it alone.
+        centre: mean that each unit's output shall have; None leaves it alone.
+    """
+
+    recipe: Recipe | None
+    reason: str
+    target: float | None = None
+    centre: float | None = None
+
+
+Rule = Callable[[Site], Decision | None]

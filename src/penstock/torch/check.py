@@ -1,0 +1,167 @@
+"""Run a model forward and backward once, measured: `penstock.check` for PyTorch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from penstock.checks.registry import find
+from penstock.graph import Graph, Node
+from penstock.report.report import Report
+from penstock.saturation import saturated_share
+from penstock.signals import Measured, SignalStats
+from penstock.torch.batch import (
+    Loss,
+    arguments,
+    batch_size,
+    call,
+    check_model,
+    eager,
+    named_tensors,
+    output_tensors,
+    unwrapped,
+)
+from penstock.torch.guard import untouched
+from penstock.torch.loss import backward
+from penstock.torch.meter import Reading, StatsMeter, real_float
+from penstock.torch.parameters import measure_parameters
+from penstock.torch.roles import model_roles
+from penstock.torch.simplify import simplify
+from penstock.torch.trace import Tracer
+
+
+def check(model: nn.Module, batch: Any, *, loss: Loss | None = None) -> Report:
+    """See `penstock.check`."""
+    measured = measure(model, batch, loss=loss)
+    return Report(measured, find(measured))
+
+
+def measure(model: nn.Module, batch: Any, *, loss: Loss | None = None) -> Measured:
+    """One forward and one backward, everything measured, the model left as it was.
+
+    Raises:
+        ArgumentError, ModelError, UnsupportedError: see `penstock.check`.
+    """
+    model = check_model(model, "check")
+    args, kwargs = arguments(batch)
+    size = batch_size(args, kwargs)
+    meter = StatsMeter(size)
+    with untouched(model) as guard, _differentiable():
+        args, kwargs = _usable(args, kwargs)
+        tracer = Tracer(model, meter=meter, before_write=guard.before_write)
+        for name, tensor in named_tensors(args, kwargs):
+            tracer.add_input(name, tensor)
+        with tracer.active():
+            output = call(unwrapped(model), args, kwargs)
+        outputs = tuple(n for t in output_tensors(output) if (n := tracer.signal(t)) is not None)
+        with _gradients(model) as gradients:
+            loss_stats = backward(output, loss)
+        del output
+    declared = model_roles(model)
+    geometries = {name: d.geometry for name, d in declared.items()}
+    graph, numbers = simplify(tracer.recording, tuple(dict.fromkeys(outputs)), geometries)
+    measured = Measured(
+        model=type(unwrapped(model)).__name__,
+        graph=graph,
+        signals=tuple(_stats(graph, numbers, meter.readings)),
+        parameters=measure_parameters(model, graph, declared, gradients),
+        loss=loss_stats,
+        batch_size=size,
+    )
+    return replace(measured, notes=tuple(_notes(model, measured)))
+
+
+@contextmanager
+def _differentiable() -> Iterator[None]:
+    """Gradients on, whatever the caller's mode."""
+    with torch.inference_mode(False), torch.enable_grad(), eager():
+        yield
+
+
+def _usable(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Inputs made in inference mode cannot be saved for the backward pass: those are copied."""
+
+    def usable(item: Any) -> Any:
+        if isinstance(item, torch.Tensor) and item.is_inference():
+            return item.clone()
+        return item
+
+    return tuple(usable(a) for a in args), {k: usable(v) for k, v in kwargs.items()}
+
+
+@contextmanager
+def _gradients(model: nn.Module) -> Iterator[dict[str, float]]:
+    """Within this block, each parameter's gradient is measured when it is complete, and dropped."""
+    found: dict[str, float] = {}
+    handles = []
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and not parameter.is_inference():
+
+            def arrived(p: torch.Tensor, name: str = name) -> None:
+                if p.grad is not None and p.grad.layout == torch.strided:
+                    grad = real_float(p.grad.detach())
+                    found[name] = float(torch.linalg.vector_norm(grad)) / math.sqrt(max(grad.numel(), 1))
+                elif p.grad is not None:
+                    values = p.grad.coalesce().values()
+                    found[name] = float(torch.linalg.vector_norm(values.float())) / math.sqrt(p.numel())
+                p.grad = None
+
+            handles.append(parameter.register_post_accumulate_grad_hook(arrived))
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _stats(graph: Graph, numbers: tuple[int, ...], readings: Mapping[int, Reading]) -> Iterator[SignalStats | None]:
+    for node in graph.nodes:
+        reading = readings.get(numbers[node.index])
+        yield None if reading is None else _signal(node, reading, [readings.get(numbers[i]) for i in node.inputs])
+
+
+def _signal(node: Node, reading: Reading, sources: list[Reading | None]) -> SignalStats:
+    axis = node.unit_axis
+    known = axis is not None and axis < len(reading.shape)
+    saturated = None
+    if node.function is not None and sources and sources[0] is not None:
+        saturated = saturated_share(node.function, sources[0].sample)
+    return SignalStats(
+        shape=reading.shape,
+        dtype=reading.dtype,
+        rms=reading.rms,
+        mean=reading.mean,
+        zero_share=reading.zero_share,
+        nonfinite_share=reading.nonfinite_share,
+        subnormal_share=reading.subnormal_share,
+        correlation=reading.correlation,
+        saturated_share=saturated,
+        dead_units=reading.dead.get(axis, 0) if known and axis is not None else None,
+        units=reading.shape[axis] if known and axis is not None else None,
+        grad_rms=reading.grad_rms,
+        grad_nonfinite_share=reading.grad_nonfinite_share,
+        grad_subnormal_share=reading.grad_subnormal_share,
+    )
+
+
+def _notes(model: nn.Module, measured: Measured) -> Iterator[str]:
+    if not measured.parameters:
+        yield "The model has no parameters: only its signals were checked."
+    elif not any(p.trainable for p in measured.parameters.values()):
+        yield "No parameter requires a gradient: the backward signal was not measured."
+    if measured.batch_size is not None and measured.batch_size < 2:  # noqa: PLR2004
+        yield "The batch holds one input: whether inputs stay distinguishable was not measured. Give at least two."
+    if isinstance(model, nn.DataParallel):
+        yield "The model inside DataParallel was run, on one device."
+    if unwrapped(model) is not model and not isinstance(model, nn.DataParallel):
+        yield "The model was run without torch.compile: compiled code hides its signals."
+    if any("quantize" in op for op in measured.graph.unknown_ops):
+        yield "Quantised layers were passed through: their integer weights are not measured."
+    if not measured.graph.outputs:
+        yield "No output tensor depends on the input: the backward signal was not measured."

@@ -1,0 +1,47 @@
+"""Plan, write, calibrate and check again: `penstock.plan` and `penstock.initialize` for PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from penstock.checks.registry import find
+from penstock.planning.build import build_plan
+from penstock.planning.plan import Initialization, Plan
+from penstock.report.report import Report
+from penstock.torch.batch import Loss
+from penstock.torch.calibrate import calibrate
+from penstock.torch.check import check, measure
+from penstock.torch.write import all_or_nothing, apply
+
+
+def plan(model: nn.Module, batch: Any, *, loss: Loss | None = None, keep: Sequence[str] = ()) -> Plan:
+    """See `penstock.plan`."""
+    return build_plan(measure(model, batch, loss=loss), keep=keep)
+
+
+def initialize(
+    model: nn.Module, batch: Any, *, loss: Loss | None = None, seed: int = 0, keep: Sequence[str] = ()
+) -> Initialization:
+    """See `penstock.initialize`."""
+    measured = measure(model, batch, loss=loss)
+    chosen = build_plan(measured, keep=keep)
+    with all_or_nothing(model):
+        apply(chosen, model, seed=seed)
+        factors, notes = calibrate(model, chosen, batch)
+        after = check(model, batch, loss=loss)
+    return Initialization(_calibrated(chosen, factors, notes), Report(measured, find(measured)), after)
+
+
+def _calibrated(plan: Plan, factors: dict[str, float], notes: tuple[str, ...]) -> Plan:
+    """The plan with the factors that calibration found; the recipes stay those that were drawn."""
+    entries = tuple(
+        replace(e, calibration=replace(e.calibration, factor=factors[e.name]))
+        if e.calibration is not None and e.name in factors
+        else e
+        for e in plan.entries
+    )
+    return replace(plan, entries=entries, notes=plan.notes + notes)
