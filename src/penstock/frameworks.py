@@ -15,8 +15,11 @@ from penstock.errors import UnsupportedError, message
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
+
     from penstock.fan_table import FansTable
     from penstock.graph import ScalarFunction
+    from penstock.inputs import InputSpec
     from penstock.planning.plan import Initialization, Plan
     from penstock.report.report import Report
 
@@ -48,6 +51,18 @@ class Adapter(Protocol):
 
     def fans(self, model: Any) -> FansTable:
         """See `penstock.fans`."""
+        ...
+
+    def guess_input(self, model: Any) -> InputSpec | None:
+        """An input that the model's first layer takes; None where that cannot be told."""
+        ...
+
+    def tensor(self, values: npt.NDArray[Any], dtype: str) -> Any:
+        """An array as one of the framework's tensors, in the type of that name."""
+        ...
+
+    def save(self, model: Any, path: str) -> None:
+        """Write the model's weights to a safetensors file."""
         ...
 
     def scalar_function(self, function: Any) -> tuple[ScalarFunction, str]:

@@ -7,7 +7,7 @@ import math
 import pytest
 from checks.builder import measured, run, signal, weight
 
-from penstock.checks.wrong_fans import right_fans, wrong_fans
+from penstock.checks.wrong_fans import SHARD, right_fans, wrong_fans
 from penstock.geometry import Geometry
 from penstock.graph import Node
 
@@ -76,4 +76,4 @@ def test_no_wrong_fan_is_a_right_one():
     for geometry in (DEPTHWISE, FUSED, EXPERTS):
         assert wrong_fans(geometry)
         assert not {w.fan for w in wrong_fans(geometry)} & set(right_fans(geometry))
-    assert wrong_fans(PLAIN) == ()
+    assert all(w.mistake.startswith(SHARD) for w in wrong_fans(PLAIN))

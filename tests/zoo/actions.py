@@ -198,23 +198,24 @@ def torch_default(model: nn.Module) -> Names:
     return _own_names(model)
 
 
-def random_biases(std: float) -> Action:
-    """Large random biases in every layer but the head: they drown what the inputs say."""
+def drowned(factor: float, std: float) -> Action:
+    """Small weights under random biases in every layer but the head: the biases drown what the inputs say."""
 
     def act(model: nn.Module) -> Names:
         generator = torch.Generator().manual_seed(5)
         for _, layer in layers(model)[:-1]:
+            layer.get_parameter("weight").mul_(factor)
             nn.init.normal_(layer.get_parameter("bias"), std=std, generator=generator)
-        return tuple(f"{name}.bias" for name, _ in layers(model)[:-1])
+        return tuple(f"{name}.{kind}" for name, _ in layers(model)[:-1] for kind in ("weight", "bias"))
 
     return act
 
 
 def negative_biases(model: nn.Module) -> Names:
-    """Three quarters of the units in the second layer get a bias of -10, so that their relu never opens."""
+    """Seven eighths of the units in the second layer get a bias of -10, so that their relu never opens."""
     name, layer = layers(model)[1]
     bias = layer.get_parameter("bias")
-    bias[bias.numel() // 4 :] = -10.0
+    bias[bias.numel() // 8 :] = -10.0
     return (f"{name}.bias",)
 
 

@@ -148,8 +148,8 @@ _TRUNKS = ("mlp_relu_6", "cnn_he", "cnn_batch_norm", "transformer_pre_norm")
 _RELU_BIASED = ("mlp_relu_6", "mlp_relu_12", "mlp_regression", "cnn_he")
 _BOUNDED = ("mlp_tanh_6", "mlp_tanh_30", "mlp_sigmoid_2")
 _HEADS = ("mlp_relu_12", "mlp_regression", "transformer_pre_norm")
-_OUTPUTS = ("mlp_relu_12", "transformer_pre_norm", "swiglu")
-_REGRESSIONS = ("mlp_regression", "cnn_autoencoder")
+_OUTPUTS = ("mlp_relu_12", "transformer_pre_norm", "swiglu", "cnn_autoencoder")
+_REGRESSIONS = ("mlp_regression",)
 _ONE = ("mlp_regression",)
 _GRAD_ROWS = ("mlp_relu_6", "mlp_relu_12", "mlp_tanh_6", "mlp_tanh_30")
 
@@ -181,16 +181,17 @@ BREAKS: tuple[Break, ...] = (
     _break("randn_0.01", "F101", act.normal_everywhere(0.01), _DEEP_RELU, sy.forward_below(1e-4), _FADE + " G101"),
     _break("large", "F102", act.scale_hidden(10.0), _DEEP_RELU, sy.forward_above(3e3), _BURST),
     _break(
-        "biased",
+        "drowned",
         "F103",
-        act.random_biases(5.0),
+        act.drowned(0.02, 1.0),
         ("mlp_relu_12", "mlp_relu_6"),
-        sy.alike(0.02),
+        sy.alike(1e-4),
         "L103 F102 B101 G102 A101",
     ),
     _break("torch_default", "F103", act.torch_default, ("mlp_gelu_40", "mlp_tanh_40"), sy.alike(1e-4), _FADE),
     # The gradient on its way back.
-    _break("sigmoid", "B101", rewire.nothing, ("mlp_sigmoid_30",), sy.backward_span(1e-6), _FADE),
+    # The gradient vanishes too, at the rate at which inputs converge: that is the consequence.
+    _break("sigmoid", "F103", rewire.nothing, ("mlp_sigmoid_30",), sy.backward_span(1e-6), _FADE),
     _break("leaking", "B101", rewire.scaled_gradient(0.1), _GRAD_ROWS, sy.backward_span(1e-4), "B104"),
     _break("chaotic", "B102", act.scale_hidden(2.5), ("mlp_tanh_40",), sy.backward_span(1e3), "A102 B104 G102"),
     _break("no_skips", "B102", rewire.without_skips, ("mlp_residual_40",), sy.backward_span(1e3), "B104"),
@@ -214,8 +215,8 @@ BREAKS: tuple[Break, ...] = (
     _break("low_gain", "G102", act.scale_hidden(0.6), ("mlp_relu_12",), sy.last_scale_changed(30), "B101 L103"),
     _break("high_gain", "G102", act.scale_hidden(1.5), ("mlp_relu_12",), sy.last_scale_changed(30), "B102 L102"),
     # Loss and output.
-    _break("loud_head", "L101", act.scale_head(100.0), _CLASSIFIERS, sy.loss_above(2 * math.log(CLASSES)), _LOUD),
-    _break("loud_regression", "L102", act.scale_head(1e3), _REGRESSIONS, sy.output_above(100), _LOUD),
+    _break("loud_head", "L101", act.scale_head(300.0), _CLASSIFIERS, sy.loss_above(2 * math.log(CLASSES)), _LOUD),
+    _break("loud_regression", "L101", act.scale_head(1e3), _REGRESSIONS, sy.output_above(100), _LOUD),
     _break("loud_output", "L102", act.scale_head(1e3), _OUTPUTS, sy.output_above(100), _LOUD),
     _break("bias_only", "L103", act.head_ignores_input, _HEADS, sy.output_constant, "F101 F103 B101 B104 G102"),
     _break(
@@ -226,8 +227,8 @@ BREAKS: tuple[Break, ...] = (
     ),
     # Precision.
     _break("overflow_16", "P101", act.scale_all(300.0), ("mlp_float16",), sy.not_finite, _BURST + " B103"),
-    _break("overflow_bf16", "P101", act.scale_all(1e9), ("mlp_bfloat16",), sy.not_finite, _BURST + " B103"),
-    _break("underflow_16", "P101", act.scale_all(0.03), ("mlp_float16",), sy.forward_below(6e-5), _FADE),
+    _break("overflow_bf16", "F102", act.scale_all(1e9), ("mlp_bfloat16",), sy.not_finite, _BURST + " B103"),
+    _break("underflow_16", "F101", act.scale_all(0.03), ("mlp_float16",), sy.forward_below(6e-5), _FADE),
     _break("faint_gradient", "P101", rewire.nothing, ("mlp_float16",), sy.tiny_gradients, "B101", faint_loss),
 )
 

@@ -10,13 +10,15 @@ from penstock.checks.check import Check
 from penstock.checks.finding import Finding
 from penstock.checks.places import number, others_of, place_of, shape_of
 from penstock.checks.thresholds import COLLAPSE_ERROR, COLLAPSE_WARNING
-from penstock.checks.walk import Level, difference, difference_levels, last_run
+from penstock.checks.walk import Level, difference, difference_levels, last_run, tail_signals
 from penstock.signals import Measured
 
 
 def _run(measured: Measured) -> Iterator[Finding]:
     constant = constant_by_design(measured)
-    levels = [level for level in difference_levels(measured) if level.index not in constant]
+    # What only the outputs do is L103's to tell.
+    left_out = constant | tail_signals(measured.graph)
+    levels = [level for level in difference_levels(measured) if level.index not in left_out]
 
     def lost(level: Level) -> float:
         """What is left of 1 - cosine: absolutely or relative to its largest, whichever is more."""

@@ -11,6 +11,7 @@ from penstock.checks.finding import Finding, Severity
 from penstock.checks.places import number, others_of
 from penstock.checks.thresholds import (
     FAN_ACCIDENT,
+    FAN_CLEAR,
     FAN_ERROR,
     FAN_HARMLESS,
     FAN_LOG_RANGE,
@@ -19,7 +20,7 @@ from penstock.checks.thresholds import (
     FAN_ROUNDING,
     FAN_SIGMAS,
 )
-from penstock.checks.wrong_fans import WrongFan, right_fans, wrong_fans
+from penstock.checks.wrong_fans import SHARD, WrongFan, right_fans, wrong_fans
 from penstock.geometry import Geometry
 from penstock.signals import Measured, ParameterStats
 
@@ -29,6 +30,8 @@ RIGHT_GAINS = (1.0, math.sqrt(2.0), PYTORCH_DEFAULT, 5 / 3, 0.8796256610342398)
 # A small weight fits every second round number by chance; constants show in other layers as well.
 ROUND_TOLERANCE = 0.02
 ROUND_STEPS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
+# The ones that everybody types: no measured harm makes these a fan.
+USUAL_STEPS = (1.0, 2.0, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +70,12 @@ def _spread(parameter: ParameterStats) -> Spread | None:
     return Spread(parameter.rms, FAN_SIGMAS / math.sqrt(2 * size) + rounding, False)
 
 
-def _is_round(spread: Spread) -> bool:
+def _is_round(spread: Spread, steps: tuple[float, ...] = ROUND_STEPS) -> bool:
     """Whether the std, or the bound, is a number that people type (0.02, 0.01, 0.5)."""
     for value in (spread.std, spread.std * math.sqrt(3.0)) if spread.uniform else (spread.std,):
         decade = 10.0 ** math.floor(math.log10(value))
-        steps = [decade * step for step in (*ROUND_STEPS, 10.0)]
         near = min(spread.tolerance, ROUND_TOLERANCE)
-        if any(abs(math.log(value / step)) <= near for step in steps):
+        if any(abs(math.log(value / (decade * step))) <= near for step in (*steps, 10.0)):
             return True
     return False
 
@@ -87,8 +89,9 @@ def _gains(spread: Spread, wrong: WrongFan) -> tuple[float, ...]:
 def _fits_right(geometry: Geometry, spread: Spread) -> bool:
     for fan in right_fans(geometry):
         for gain in RIGHT_GAINS:
-            default_as_fan_out = geometry.transposed and gain == PYTORCH_DEFAULT and fan != geometry.fans.fan_in
-            if spread.fits(gain / math.sqrt(fan)) and not default_as_fan_out:
+            # What frameworks call fan_in of a transposed convolution is its fan_out: taken on purpose by nobody.
+            swapped = geometry.transposed and fan == geometry.fans.fan_out != geometry.fans.fan_in
+            if spread.fits(gain / math.sqrt(fan)) and not swapped:
                 return True
     return False
 
@@ -103,7 +106,7 @@ def _candidates(measured: Measured) -> list[tuple[ParameterStats, Spread, Geomet
         spread = _spread(parameter) if parameter.rms > 0 and parameter.nonfinite_share == 0 else None
         if spread is not None:
             known.append((parameter, spread, geometry))
-    return [entry for entry in known if not _is_round(entry[1]) and not _is_shared(entry, known)]
+    return [entry for entry in known if not _is_round(entry[1], USUAL_STEPS) and not _is_shared(entry, known)]
 
 
 def _is_shared(
@@ -120,7 +123,7 @@ def find_fits(measured: Measured) -> list[list[Fit]]:
 
     A std lies within the tolerance t of a given number with probability 2t / ln(100). Over the different fans that
     one mistake and gain explain these multiply; times the ways to choose them and the hypotheses tried, that is how
-    often any model of this kind would raise a false alarm.
+    often any model of this kind would raise a false alarm. Where that is not rare, the measured harm must agree.
     """
     fits: dict[tuple[str, str, float], list[Fit]] = {}
     tried: dict[tuple[str, str, float], set[float]] = {}
@@ -139,9 +142,32 @@ def find_fits(measured: Measured) -> list[list[Fit]]:
             fan = round(fit.wrong.fan, 6)
             chance[fan] = min(chance.get(fan, 1.0), 2 * fit.spread.tolerance / FAN_LOG_RANGE)
         accident = math.comb(len(tried[rule]), len(chance)) * math.prod(chance.values()) * len(tried)
-        if accident < FAN_ACCIDENT:
+        weak = accident >= FAN_ACCIDENT or rule[0].startswith(SHARD)
+        # Too few weights, or a number that people type: their spread alone says too little, the harm that this mistake
+        # does must be there as well.
+        group = [fit for fit in group if not (weak or _is_round(fit.spread)) or _does_harm(measured, fit)]
+        if group:
             groups.append(group)
     return groups
+
+
+def _kept(measured: Measured, fit: Fit) -> float | None:
+    """RMS out over RMS in of the layer, as measured; None where it was not."""
+    for node in measured.graph.users(fit.parameter.name):
+        sources = [measured.signals[i] for i in node.inputs]
+        source, made = next((s for s in sources if s is not None), None), measured.signals[node.index]
+        if source is not None and made is not None and source.rms > 0 and made.rms > 0:
+            return made.rms / source.rms
+    return None
+
+
+def _does_harm(measured: Measured, fit: Fit) -> bool:
+    """Whether the layer fails to keep its signal, by a factor that matters, and would keep it with the right fan."""
+    kept = _kept(measured, fit)
+    if kept is None or fit.wrong.factor < FAN_CLEAR or 1 / FAN_HARMLESS <= kept <= FAN_HARMLESS:
+        return False
+    mended = kept * math.sqrt(fit.wrong.fan / fit.wrong.right)
+    return 1 / FAN_HARMLESS <= mended <= FAN_HARMLESS
 
 
 def _severity(measured: Measured, fit: Fit) -> Severity:
@@ -152,12 +178,9 @@ def _severity(measured: Measured, fit: Fit) -> Severity:
         readers = [graph.nodes[c] for c in graph.consumers[node.index]]
         if readers and all(r.kind == "norm" for r in readers):
             return "note"  # the norm gives the size back
-        sources = [measured.signals[i] for i in node.inputs]
-        source, made = next((s for s in sources if s is not None), None), measured.signals[node.index]
-        if source is not None and made is not None and source.rms > 0 and made.rms > 0:
-            kept = made.rms / source.rms
-            if 1 / FAN_HARMLESS <= kept <= FAN_HARMLESS:
-                return "note"
+    kept = _kept(measured, fit)
+    if kept is not None and 1 / FAN_HARMLESS <= kept <= FAN_HARMLESS:
+        return "note"
     # PyTorch's own default is what the framework's users have: no more than a warning.
     return "error" if fit.wrong.factor >= FAN_ERROR and fit.gain != PYTORCH_DEFAULT else "warning"
 

@@ -10,21 +10,25 @@ from penstock.checks.by_design import zero_by_design
 from penstock.checks.check import Check
 from penstock.checks.finding import Finding
 from penstock.checks.places import number, others_of
-from penstock.checks.thresholds import GAIN_STRETCH
-from penstock.checks.walk import tail_signals
+from penstock.checks.thresholds import GAIN_EFFECT, GAIN_STRETCH
+from penstock.checks.walk import difference, tail_signals
 from penstock.errors import PenstockError
 from penstock.graph import Node, ScalarFunction
-from penstock.signals import Measured, ParameterStats
+from penstock.signals import Measured, ParameterStats, SignalStats
 
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """A weight with the gain that the function before it wants, and the gain that it has."""
+    """A weight with the gain that the function before it wants and the gain that it has.
+
+    `spread` is what differs between the batch's inputs there, an RMS.
+    """
 
     parameter: ParameterStats
     function: str
     wanted: float
     found: float
+    spread: float | None
 
     @property
     def decades(self) -> float:
@@ -92,11 +96,27 @@ def _gain(measured: Measured, node: Node, before: Node | None, wanted: _Wanted) 
     gain = wanted.gain(before.function, fed.rms)
     if gain is None or not 0 < gain < math.inf:
         return None
-    return Gain(parameter, before.op, gain, parameter.rms * math.sqrt(geometry.fans.fan_in))
+    return Gain(parameter, before.op, gain, parameter.rms * math.sqrt(geometry.fans.fan_in), _spread(fed))
+
+
+def _felt(stretch: list[Gain]) -> bool:
+    """Whether what differs between inputs really shrinks (grows) where gains are too small (too large)."""
+    known = [g.spread for g in stretch if g.spread is not None]
+    if len(known) < 2:
+        return True
+    wanted = sum(g.decades for g in stretch)
+    shrunk = math.log10(known[0] / known[-1])
+    return math.copysign(1.0, wanted) * shrunk > math.log10(GAIN_EFFECT)
+
+
+def _spread(signal: SignalStats) -> float | None:
+    """RMS of what differs between the batch's inputs; None where it was not measured."""
+    apart = difference(signal)
+    return None if apart is None else signal.rms * math.sqrt(apart)
 
 
 def _run(measured: Measured) -> Iterator[Finding]:
-    bad = [s for s in stretches(measured) if abs(sum(g.decades for g in s)) > math.log10(GAIN_STRETCH)]
+    bad = [s for s in stretches(measured) if abs(sum(g.decades for g in s)) > math.log10(GAIN_STRETCH) and _felt(s)]
     if not bad:
         return
     stretch = max(bad, key=lambda s: abs(sum(g.decades for g in s)))
@@ -128,7 +148,7 @@ CHECK = Check(
     title="scale does not fit what feeds the layer",
     what="For each weight behind a function: the wanted gain 1/sqrt(E[phi^2]), with phi's own moments at the measured "
     "size, and the found gain, weight RMS times sqrt(fan_in). Their quotient over a whole stretch without norm or sum, "
-    "more than 100, is a warning.",
+    "more than 50, is a warning where what differs between inputs shrinks or grows with it.",
     why="ReLU halves the second moment, GELU takes 57 %, sigmoid has a mean: each wants its own gain. What one layer "
     "misses by little, a stack misses by the product.",
     picture="""

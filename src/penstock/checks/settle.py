@@ -30,6 +30,8 @@ EXPLAINS: dict[str, tuple[str, ...]] = {
     "A102": ("F103", "B101", "B103", "B104", "L103"),
     # In the ordered phase inputs converge and gradients vanish at one and the same rate (Schoenholz et al. 2017).
     "F103": ("B101", "B103", "B104", "L103", "P101"),
+    # An output that is the same for every input has no gradient to send back.
+    "L103": ("B101", "B103", "B104", "L102"),
     "B102": ("B104", "P101"),
     "B101": ("B103", "B104", "P101"),
     "P101": ("B103", "B104", "L101", "L102", "L103"),

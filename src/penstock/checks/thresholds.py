@@ -15,6 +15,8 @@ EXPLODE_RMS = 100.0
 # A norm gives a signal its size back unless its epsilon (1e-5 under the root, so 3e-3) outweighs the variance: an
 # output of at least a tenth means that it did not.
 NORM_RESTORES = 0.1
+# Decades of gradient growth that one norm is charged with at most. In a stack of norms that explodes, each adds less.
+NORM_CHARGE = 1.0
 
 # --- inputs that become one ---------------------------------------------------------------------------------------
 # 1 - cosine is half the squared relative difference: 1e-5 is a difference of 0.45 %, what bfloat16 resolves; 1e-7 of
@@ -89,11 +91,16 @@ FAN_ACCIDENT = 0.05
 # Factors in std below which nothing is lost, and from which a few layers lose the signal.
 FAN_NOTE = 1.6
 FAN_ERROR = 4.0
+# From this factor in std on, a measured loss of the same size is no accident: healthy gains lie between 0.5 and 2.
+FAN_CLEAR = 3.0
 # A layer that measurably keeps its signal within this factor is not harmed.
 FAN_HARMLESS = 2.0
 # Wanted over found gain, over a whole stretch without norm or sum: four layers of PyTorch's default (a LeNet) are off
 # by 36, six by 220.
-GAIN_STRETCH = 100.0
+GAIN_STRETCH = 50.0
+# What differs between inputs must have shrunk or grown by this much over the stretch, in the same direction: weights
+# that are sized for another working point, with biases that centre, keep it within a factor of about 2.
+GAIN_EFFECT = 7.0
 
 # --- loss and outputs ----------------------------------------------------------------------------------------------
 # Cross-entropy with unit-variance logits is 1.2 times log(classes) for ten classes: 3 times needs logits of rms 6.

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from penstock.checks.thresholds import COSINE_NOISE, NORM_RESTORES
+from penstock.checks.thresholds import COSINE_NOISE, NORM_CHARGE, NORM_RESTORES
 from penstock.graph import Graph
 from penstock.signals import Measured, SignalStats
 
@@ -94,11 +94,18 @@ def backward_levels(measured: Measured) -> list[Level]:
             break
         charged = maker >= 0 and maker not in tail and measured.graph.nodes[maker].kind in FORWARD_CHARGED
         if previous is not None and charged:
-            level += math.log10(norm / previous)
+            step = math.log10(norm / previous)
+            # A norm divides the gradient by the size of its input: that is one step, however large, and no growth
+            # with depth. An embedding of N(0, 0.02), or a token of zeros, would else look like an explosion.
+            level += min(step, NORM_CHARGE) if _feeds_norm(measured.graph, index) else step
         previous, maker = norm, index
         high, low = max(high, level), min(low, level)
         levels.append(Level(index, level - high, level - low))
     return levels
+
+
+def _feeds_norm(graph: Graph, index: int) -> bool:
+    return any(graph.nodes[c].kind == "norm" for c in graph.consumers[index])
 
 
 def difference_levels(measured: Measured) -> list[Level]:

@@ -12,6 +12,10 @@ from typing import Literal
 
 from penstock.geometry import Geometry
 
+SHARD = "a shard's fan"
+SHARDS = (16, 32, 64)
+"""Parts that make a factor of 4 and more in std. Fewer cannot be told from a gain of 1.4 or 2 that somebody wanted."""
+
 Mode = Literal["fan_in", "fan_out", "fan_avg"]
 
 
@@ -79,6 +83,11 @@ def wrong_fans(geometry: Geometry) -> tuple[WrongFan, ...]:
         text = f"the {stacked} stacked weights are taken for one"
         found.append((text, float(shape[1] * rest), float(shape[0] * rest)))
         found.append((text, fans.fan_in * stacked, fans.fan_out * stacked))
+    for parts in SHARDS:
+        # A rank, or an attention head, that takes its own part for the whole.
+        if fans.fan_in % parts == 0 and not geometry.window_axes:
+            text = f"{SHARD}: one of {parts} parts is taken for the whole"
+            found.append((text, fans.fan_in / parts, fans.fan_out / parts))
     if geometry.lookup:
         rows = math.prod(shape[a] for a in geometry.in_axes)
         found.append(("an embedding is taken for a linear layer", float(rows), fans.fan_out))

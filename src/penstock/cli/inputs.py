@@ -8,6 +8,7 @@ from typing import Any
 from penstock.cli.targets import call, describe, is_model, load, parse_target
 from penstock.cli.usercode import seed_everything
 from penstock.errors import ArgumentError, message
+from penstock.frameworks import adapter_of
 from penstock.inputs import InputSpec, draw, parse_inputs
 
 
@@ -28,10 +29,8 @@ def make_batch(model: Any, *, batch: str | None, inputs: Sequence[str], seed: in
     if batch is not None:
         return load_batch(batch, seed=seed), None
     if inputs:
-        return tensors(parse_inputs(inputs), seed=seed), None
-    from penstock.torch.inputs import guess
-
-    spec = guess(model)
+        return tensors(model, parse_inputs(inputs), seed=seed), None
+    spec = adapter_of(model, "check").guess_input(model)
     if spec is None:
         raise ArgumentError(
             message(
@@ -39,7 +38,7 @@ def make_batch(model: Any, *, batch: str | None, inputs: Sequence[str], seed: in
                 hint="--input 32,3,224,224   or   --input 'ids=i64[8,128]<50257'   or   --batch module:function",
             )
         )
-    return tensors((spec,), seed=seed), f"input guessed from the first layer: --input '{spec}'"
+    return tensors(model, (spec,), seed=seed), f"input guessed from the first layer: --input '{spec}'"
 
 
 def load_batch(text: str, *, seed: int = 0) -> Any:
@@ -73,11 +72,10 @@ def load_loss(text: str | None) -> Any:
     return call(target, value) if target.arguments else value
 
 
-def tensors(specs: Sequence[InputSpec], *, seed: int) -> Any:
-    """Draw inputs: one tensor, a tuple of several, or a dict where they have names."""
-    from penstock.torch.tensors import from_numpy
-
-    values = [from_numpy(draw(spec, seed=seed, index=i), dtype=spec.dtype) for i, spec in enumerate(specs)]
+def tensors(model: Any, specs: Sequence[InputSpec], *, seed: int) -> Any:
+    """Draw inputs for a model: one tensor, a tuple of several, or a dict where they have names."""
+    adapter = adapter_of(model, "check")
+    values = [adapter.tensor(draw(spec, seed=seed, index=i), spec.dtype) for i, spec in enumerate(specs)]
     if specs[0].name:
         return {str(spec.name): value for spec, value in zip(specs, values, strict=True)}
     return values[0] if len(values) == 1 else tuple(values)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import re
 import sys
 import traceback
@@ -20,6 +21,7 @@ from penstock.errors import ArgumentError, PenstockError, closest
 from penstock.report.report import Report
 
 CLEAN, FOUND, COULD_NOT_RUN = 0, 1, 2
+PIPE_CLOSED = 141  # 128 + SIGPIPE, what a shell reports for it
 
 
 class Format(StrEnum):
@@ -52,6 +54,10 @@ def readable_errors(*, debug: bool) -> Iterator[None]:
         yield
     except (typer.Exit, typer.Abort):
         raise
+    except BrokenPipeError:
+        # Whoever read has seen enough (`| head`). Python would complain again when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(PIPE_CLOSED) from None
     except Exception as error:
         if debug:
             # A message that stands for the user's own error hides it (`from None`): here that error is what is wanted.

@@ -207,7 +207,8 @@ def _import_module(target: Target) -> ModuleType:
             file = f"{target.where.replace('.', '/')}.py"
             raise ArgumentError(
                 message(
-                    f"{target.owner}: there is no module {cause.name!r}; looked in {Path.cwd()} and in this Python's packages.",
+                    f"{target.owner}: there is no module {cause.name!r}; "
+                    f"looked in {Path.cwd()} and in this Python's packages.",
                     hint=f"{file}:{target.name}" if Path(file).is_file() else f"path/to/file.py:{target.name}",
                 )
             ) from None

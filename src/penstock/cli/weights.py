@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.errors import ArgumentError, MissingFrameworkError, message
+from penstock.frameworks import adapter_of
 
 
 def check_output(path: Path, *, force: bool) -> None:
@@ -43,20 +44,18 @@ def save(model: Any, path: Path) -> int:
     The file appears under its name when it is complete, so a process that dies leaves the old one, or none.
 
     Args:
-        model: a PyTorch module.
+        model: a model of a supported framework.
         path: where to.
 
     Returns:
         Size of the file. Bytes.
     """
-    from safetensors.torch import save_model
-
     # In the same folder: a rename between file systems would be a copy.
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     os.close(handle)
     part = Path(name)
     try:
-        save_model(model, str(part), metadata={"format": "pt"})
+        adapter_of(model, "initialize").save(model, str(part))
         umask = os.umask(0)
         os.umask(umask)
         part.chmod(0o666 & ~umask)  # mkstemp's files are private; weights should be as readable as any other file

@@ -9,12 +9,26 @@ from torch import nn
 
 from penstock.graph import ScalarFunction
 from penstock.torch.check import check
+from penstock.torch.files import save
 from penstock.torch.initialize import initialize, plan
+from penstock.torch.inputs import guess as guess_input
 from penstock.torch.roles import module_fans as fans
 from penstock.torch.scalar import activation_name, as_scalar_function, wants_tensors
+from penstock.torch.tensors import from_numpy as tensor
 from penstock.torch.write import apply
 
-__all__ = ["apply", "check", "fans", "initialize", "owns", "plan", "scalar_function"]
+__all__ = [
+    "apply",
+    "check",
+    "fans",
+    "guess_input",
+    "initialize",
+    "owns",
+    "plan",
+    "save",
+    "scalar_function",
+    "tensor",
+]
 
 
 def owns(thing: Any) -> bool:

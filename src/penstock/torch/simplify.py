@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from penstock.activations import recognise
 from penstock.geometry import Geometry
 from penstock.graph import Graph, Node, ScalarFunction
 from penstock.torch.recording import Program, Recording, Step
@@ -52,7 +53,7 @@ def _node(
     return Node(
         index=new,
         kind=step.kind,
-        op=step.op,
+        op=_name(step),
         inputs=tuple(renumber[i] for i in step.inputs),
         path=step.path,
         parameters=step.parameters,
@@ -61,6 +62,12 @@ def _node(
         function=None if step.program is None else as_numpy(step.program),
         residual=step.kind == "sum" and _is_residual(recording, step),
     )
+
+
+def _name(step: Step) -> str:
+    """A region's own name if it computes a known function, however it was written."""
+    known = recognise(as_numpy(step.program)) if step.program is not None else None
+    return known or step.op
 
 
 def _join(declared: Geometry, seen: Geometry | None) -> Geometry:
