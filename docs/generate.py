@@ -1,4 +1,4 @@
-"""Write the documentation's pages that come from the code: one page a finding, and their index.
+"""Write everything in the documentation that comes from the code: findings, recipes, gallery, picture.
 
 Run it from anywhere: python docs/generate.py
 """
@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import blocks
+import gallery
+import picture
+
 from penstock.checks.registry import CHECKS
 from penstock.report.explain import write_pages
 
@@ -14,9 +18,11 @@ FINDINGS = Path(__file__).resolve().parent / "findings"
 
 
 def main() -> None:
-    """Write all pages and say how many."""
+    """Write all pages and say which."""
     pages = write_pages(FINDINGS, CHECKS)
-    print(f"{len(pages)} pages written to {FINDINGS}")
+    print(f"{FINDINGS}: {len(pages)} pages")
+    for path in dict.fromkeys([*blocks.write(), *gallery.write(), *picture.write()]):
+        print(path)
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from penstock.fan_table import FansTable
-    from penstock.graph import ScalarFunction
     from penstock.inputs import InputSpec
     from penstock.planning.plan import Initialization, Plan
+    from penstock.quadrature import Function
     from penstock.report.report import Report
 
 
@@ -65,7 +65,7 @@ class Adapter(Protocol):
         """Write the model's weights to a safetensors file."""
         ...
 
-    def scalar_function(self, function: Any) -> tuple[ScalarFunction, str]:
+    def scalar_function(self, function: Any) -> tuple[Function, str]:
         """A function of the framework's tensors as one of float64 arrays, and its name."""
         ...
 

@@ -9,7 +9,7 @@ from penstock.checks.by_design import constant_by_design
 from penstock.checks.check import Check
 from penstock.checks.finding import Finding
 from penstock.checks.places import number, others_of, place_of, shape_of
-from penstock.checks.thresholds import COLLAPSE_ERROR, COLLAPSE_WARNING
+from penstock.checks.thresholds import COLLAPSE_ERROR, COLLAPSE_WARNING, COSINE_NOISE
 from penstock.checks.walk import Level, difference, difference_levels, last_run, tail_signals
 from penstock.signals import Measured
 
@@ -31,6 +31,7 @@ def _run(measured: Measured) -> Iterator[Finding]:
     limit = COLLAPSE_ERROR if left < COLLAPSE_ERROR else COLLAPSE_WARNING
     first = next(level for level in run if lost(level) < limit)
     apart = math.sqrt(2 * left)
+    floor = left <= COSINE_NOISE  # rounding hides what is left
     yield Finding(
         code=CHECK.code,
         severity="error" if limit == COLLAPSE_ERROR else "warning",
@@ -38,7 +39,8 @@ def _run(measured: Measured) -> Iterator[Finding]:
         place=place_of(measured, first.index),
         shape=shape_of(measured, first.index),
         observation=f"From here on the cosine between the batch's inputs is above 1 - {number(limit)}, at the closest "
-        f"1 - {number(left)}: they differ by {number(100 * apart)} % of their size.",
+        f"1 - {number(left)}{' or closer' if floor else ''}: they differ by {'at most ' if floor else ''}"
+        f"{number(100 * apart)} % of their size.",
         cause="biases or the mean of the activations drown what differs between inputs (weights too small for the "
         "function, or functions with a large mean)",
         hint="penstock.initialize(model, batch)  # keeps inputs apart by exact gains, centring and orthogonal weights",

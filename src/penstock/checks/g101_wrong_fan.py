@@ -148,7 +148,14 @@ def find_fits(measured: Measured) -> list[list[Fit]]:
         group = [fit for fit in group if not (weak or _is_round(fit.spread)) or _does_harm(measured, fit)]
         if group:
             groups.append(group)
-    return groups
+    # Several mistakes may fit one weight: the one that explains most weights, and those most closely, is told.
+    return sorted(groups, key=lambda group: (-len(group), sum(_misfit(fit) for fit in group) / len(group)))
+
+
+def _misfit(fit: Fit) -> float:
+    """Distance from the mistake's exact value; averages of two fans are tried by few."""
+    away = abs(math.log(fit.spread.std / (fit.gain / math.sqrt(fit.wrong.fan)))) / fit.spread.tolerance
+    return away + (1.0 if fit.wrong.mode == "fan_avg" else 0.0)
 
 
 def _kept(measured: Measured, fit: Fit) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Sequence
+from dataclasses import replace
 
 from penstock.errors import ArgumentError, closest, message
 from penstock.geometry import Geometry
@@ -26,7 +27,7 @@ def build_plan(measured: Measured, *, keep: Sequence[str] = ()) -> Plan:
     """
     _check_keep(measured, keep)
     structure = Structure(measured)
-    entries = tuple(_entry(stats, structure, keep) for stats in measured.parameters.values())
+    entries = _with_centred_biases([_entry(stats, structure, keep) for stats in measured.parameters.values()])
     return Plan(measured.model, entries, _notes(measured, entries))
 
 
@@ -36,7 +37,25 @@ def _entry(stats: ParameterStats, structure: Structure, keep: Sequence[str]) -> 
     rule, decision = next((r, d) for r, ask in RULES if (d := ask(site)) is not None)
     geometry = site.geometry if decision.recipe is not None else Geometry(stats.shape)
     return Entry(
-        stats.name, stats.shape, decision.recipe, decision.reason, rule, geometry, _calibration(site, decision), stats.ties
+        stats.name,
+        stats.shape,
+        decision.recipe,
+        decision.reason,
+        rule,
+        geometry,
+        _calibration(site, decision),
+        stats.ties,
+    )
+
+
+def _with_centred_biases(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Say of each bias that calibration will set what it will be set for."""
+    centres = {c.bias: c.centre for e in entries if (c := e.calibration) is not None and c.centre is not None}
+    return tuple(
+        replace(e, reason=f"bias of a kernel-shaped layer: drawn zero, then calibration centres each unit at {centres[e.name]:.3g}")
+        if e.name in centres and e.recipe is not None
+        else e
+        for e in entries
     )
 
 
@@ -63,7 +82,7 @@ def _check_keep(measured: Measured, keep: Sequence[str]) -> None:
                     if not isinstance(keep, str)
                     else f"plan: keep must be a list of names or patterns; got the string {keep!r}.",
                     hint=f"penstock.plan(model, batch, keep=[{(names or ['encoder.*'])[0]!r}])"
-                    if len(names) > 20  # noqa: PLR2004
+                    if len(names) > 20
                     else closest(pattern, names),
                 )
             )
@@ -73,8 +92,10 @@ def _notes(measured: Measured, entries: Sequence[Entry]) -> tuple[str, ...]:
     notes = list(measured.notes)
     left = [e.name for e in entries if e.rule == "left over"]
     if left:
-        notes.append(f"{len(left)} parameters keep their values because no rule placed them: {', '.join(left[:5])}"
-                     + (", ..." if len(left) > 5 else "."))  # noqa: PLR2004
+        notes.append(
+            f"{len(left)} parameters keep their values because no rule placed them: {', '.join(left[:5])}"
+            + (", ..." if len(left) > 5 else ".")
+        )
     if measured.graph.unknown_ops:
         notes.append(f"Operations that were passed through unread: {', '.join(measured.graph.unknown_ops)}.")
     return tuple(notes)

@@ -109,9 +109,7 @@ class Plan:
             ArgumentError: if the plan has no such parameter.
         """
         if all(e.name != name for e in self.entries):
-            raise ArgumentError(
-                message(f"Plan.replace: name must be one of the plan's parameters; got {name!r}.")
-            )
+            raise ArgumentError(message(f"Plan.replace: name must be one of the plan's parameters; got {name!r}."))
         changed = tuple(
             replace(e, recipe=recipe, reason=reason, rule="user", calibration=None) if e.name == name else e
             for e in self.entries
@@ -145,7 +143,9 @@ class Plan:
             entries = tuple(_entry(e) for e in data["entries"])
             return Plan(data["model"], entries, tuple(data["notes"]))
         except (KeyError, TypeError) as error:
-            raise ArgumentError(message(f"Plan.from_dict: data must be a whole plan; {error!r} is wrong or missing.")) from None
+            raise ArgumentError(
+                message(f"Plan.from_dict: data must be a whole plan; {error!r} is wrong or missing.")
+            ) from None
 
     @staticmethod
     def from_json(text: str) -> Plan:
@@ -172,7 +172,7 @@ class Plan:
 
 
 def _entry(data: dict[str, Any]) -> Entry:
-    geometry = {k: tuple(v) if isinstance(v, list) else v for k, v in data["geometry"].items()}
+    geometry: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data["geometry"].items()}
     calibration = data["calibration"]
     return Entry(
         name=data["name"],

@@ -92,7 +92,7 @@ def _balanced(function: ScalarFunction, slope: float, alpha: float, beta: float)
 
 def _unbalanced(function: ScalarFunction, slope: float) -> Shape | None:
     """The slope alone, at beta = 1, -1 or 0: for ReLU and its kin, whose variance map is straight at any scale."""
-    from scipy.optimize import brentq
+    from scipy.optimize import root_scalar
 
     grid = np.log(np.geomspace(0.05, 3.0, 24))
     for beta in (1.0, -1.0, 0.0):
@@ -104,7 +104,7 @@ def _unbalanced(function: ScalarFunction, slope: float) -> Shape | None:
         misses = [miss(float(g)) for g in grid]
         for i in range(len(grid) - 1):
             if misses[i] < 0.0 <= misses[i + 1]:
-                log_alpha = float(brentq(miss, grid[i], grid[i + 1], xtol=1e-6))
+                log_alpha = float(root_scalar(miss, bracket=(grid[i], grid[i + 1]), xtol=1e-6).root)
                 return Shape(math.exp(log_alpha), beta, slope, False)
     return None
 
@@ -119,7 +119,7 @@ def _slopes(function: ScalarFunction, log_alpha: float, beta: float) -> tuple[fl
     derivative = (function(x + _STEP) - function(x - _STEP)) / (2 * _STEP)
     mean = float(_WEIGHT @ value)
     variance = float(_WEIGHT @ (value - mean) ** 2)
-    if not math.isfinite(variance) or variance < 1e-14:  # noqa: PLR2004
+    if not math.isfinite(variance) or variance < 1e-14:
         return None
     second = alpha**2 * float(_WEIGHT @ derivative**2) / variance
     balance = alpha * float(_WEIGHT @ (_Z * (value - mean) * derivative)) / variance

@@ -36,8 +36,9 @@ class Site:
     @property
     def node(self) -> Node | None:
         """The first node that uses the parameter as its weight, or the first that uses it at all."""
-        first = (n for n in self.nodes if n.parameters[0] == self.name)
-        return next(first, self.nodes[0] if self.nodes else None)
+        mine = [n for n in self.nodes if n.parameters[0] == self.name]
+        first = (n for n in mine if n.kind == "contraction")
+        return next(first, next(iter(mine or self.nodes), None))
 
     @property
     def geometry(self) -> Geometry:

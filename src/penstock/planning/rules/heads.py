@@ -18,4 +18,6 @@ def heads(site: Site) -> Decision | None:
         return None
     gain, why = incoming_gain(site.structure, node)
     recipe = VarianceScaling(HEAD_RMS * gain, "fan_in", "normal")
-    return Decision(recipe, f"output head: small, RMS {HEAD_RMS}, so that the first guess is even; {why}", target=HEAD_RMS)
+    return Decision(
+        recipe, f"output head: small, RMS {HEAD_RMS}, so that the first guess is even; {why}", target=HEAD_RMS
+    )

@@ -13,7 +13,9 @@ def kept(site: Site) -> Decision | None:
         return Decision(None, "kept: frozen (requires no gradient)")
     leaf = site.name.lower()
     if "lora_" in leaf:
-        return Decision(None, "kept: one factor of a LoRA pair, one of which is zero so that training starts at the base model")
+        return Decision(
+            None, "kept: one factor of a LoRA pair, one of which is zero so that training starts at the base model"
+        )
     return None
 
 

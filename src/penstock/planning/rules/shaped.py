@@ -18,10 +18,10 @@ SHAPED_DEPTH = 10
 more than 0.9 of their direction, and exact gains cannot undo that."""
 
 ZETA_LINEAR = 1.5
-"""Slope of the whole stack's correlation map at 1: how non-linear it may be. Martens et al. 2021, section 5, use 1.5."""
+"""Slope of the whole stack's correlation map at 1: how non-linear it may be. Martens et al. 2021, section 5: 1.5."""
 
 ZETA_WINDOW = 20.0
-"""The same with convolutions: padding and pooling make 1.5 too straight to learn from (between 5 and 50 did equally)."""
+"""The same with convolutions: padding and pooling make 1.5 too straight to learn from (5 to 50 did equally well)."""
 
 _PROBE = np.linspace(-6.0, 6.0, 97)
 
@@ -48,8 +48,8 @@ def shaped(site: Site) -> Decision | None:
     gain = found.alpha * _gain(structure, node, zeta ** (1.0 / depth))
     name = structure.readers(node)[0].op
     reason = (
-        f"one of {depth} weights in a plain stack of {name}: kernel-shaped, orthogonal, units at mean {found.beta:.3g} and "
-        f"std {found.alpha:.3g}, where {name} stretches small differences by {found.slope:.4g} a layer (zeta {zeta:g})"
+        f"one of {depth} weights in a plain stack of {name}: kernel-shaped, orthogonal, units at mean {found.beta:.3g} "
+        f"and std {found.alpha:.3g}, where {name} stretches small differences by {found.slope:.4g} a layer (zeta {zeta:g})"
     )
     return Decision(Orthogonal(gain), reason, target=found.alpha, centre=found.beta)
 
@@ -60,7 +60,7 @@ def _reader_function(structure: Structure, node: Node) -> ScalarFunction | None:
 
 
 def _gain(structure: Structure, node: Node, slope: float) -> float:
-    """Gain that makes up for the input: for that of a shaped function what varies of it, since its mean is centred away."""
+    """Gain that makes up for the input: for a shaped function what varies of it, since its mean is centred away."""
     source = structure.feed(node)
     found = _shape(source.function, slope) if source is not None and source.function is not None else None
     if source is None or source.function is None or found is None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from penstock.planning.rules.gains import incoming_gain
+from penstock.planning.rules.heads import HEAD_RMS
 from penstock.planning.site import Decision, Site
 from penstock.recipes import Constant
 
@@ -16,4 +19,10 @@ def weight_norm(site: Site) -> Decision | None:
     if site.stats.role != "scale" or node is None or node.parameters[0] == site.name:
         return None
     gain, why = incoming_gain(site.structure, node)
+    total = site.structure.branch_end(node)
+    if site.structure.is_head(node):
+        gain, why = HEAD_RMS * gain, f"output head, RMS {HEAD_RMS}; {why}"
+    elif total is not None:
+        sums = site.structure.sums_on_stream(total)
+        gain, why = gain / math.sqrt(sums), f"residual branch, 1/sqrt({sums}); {why}"
     return Decision(Constant(gain), f"length of each unit's normalised weights: {why}")

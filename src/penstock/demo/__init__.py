@@ -1,0 +1,1 @@
+"""Three networks that fail: checked, mended and trained."""
