@@ -32,7 +32,7 @@ class Node:
             parameter · "sum" addition of signals, or of a signal and a parameter · "norm" · "mix" convex average
             (softmax, attention average, pooling) · "move" reshape, slice, concatenate, pad, dropout ·
             "input" what the user gave · "other" anything else.
-        op: the operation's own name, for people ("addmm", "gelu", "x*sigmoid(x)").
+        op: the operation's own name, for people ("linear", "gelu", "layer_norm").
         inputs: numbers of the signals that it reads; a look-up reads its indices.
         path: where in the model it ran ("encoder.layers.3.mlp"); "" at the top.
         parameters: names of the parameters that it uses, the weight first.

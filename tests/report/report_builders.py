@@ -121,7 +121,7 @@ def transformer(depth: int = 12, *, model: str = "GPT") -> Builder:
         build.add("norm", "layer_norm", rms=f, path=f"{at}.ln_1", shape=shape)
         build.add(
             "contraction",
-            "addmm",
+            "linear",
             rms=0.55 * f,
             path=f"{at}.attn.c_attn",
             shape=(4, 128, 2304),
@@ -131,7 +131,7 @@ def transformer(depth: int = 12, *, model: str = "GPT") -> Builder:
         build.add("mix", "attention", rms=0.1 * f, path=f"{at}.attn", shape=(4, 12, 128, 64))
         build.add(
             "contraction",
-            "addmm",
+            "linear",
             rms=0.06 * f,
             path=f"{at}.attn.c_proj",
             shape=shape,
@@ -141,7 +141,7 @@ def transformer(depth: int = 12, *, model: str = "GPT") -> Builder:
         build.add("norm", "layer_norm", rms=1.0, path=f"{at}.ln_2", shape=shape)
         build.add(
             "contraction",
-            "addmm",
+            "linear",
             rms=0.55 * f,
             path=f"{at}.mlp.c_fc",
             shape=(4, 128, 3072),
@@ -149,11 +149,11 @@ def transformer(depth: int = 12, *, model: str = "GPT") -> Builder:
         )
         build.add("pointwise", "gelu", rms=0.4 * f, path=f"{at}.mlp.act", shape=(4, 128, 3072))
         build.add(
-            "contraction", "addmm", rms=0.15 * f, path=f"{at}.mlp.c_proj", shape=shape, weight=f"{at}.mlp.c_proj.weight"
+            "contraction", "linear", rms=0.15 * f, path=f"{at}.mlp.c_proj", shape=shape, weight=f"{at}.mlp.c_proj.weight"
         )
         build.add("sum", "add", rms=1.0 + 0.01 * i, path=at, shape=shape)
     build.add("norm", "layer_norm", rms=1.0, path="transformer.ln_f", shape=shape)
-    build.add("contraction", "mm", rms=0.55, path="lm_head", shape=(4, 128, 50257), weight="lm_head.weight")
+    build.add("contraction", "linear", rms=0.55, path="lm_head", shape=(4, 128, 50257), weight="lm_head.weight")
     return build
 
 

@@ -16,9 +16,6 @@ SHOWN_KINDS = frozenset({"input", "contraction", "pointwise", "norm", "gate"})
 MAX_PINNED = 24
 MAX_ALL_PINNED = 12
 
-# Names of operators that say less than the word that everyone uses.
-COMMON_WORDS = {"addmm": "linear", "mm": "linear", "convolution": "conv"}
-
 Range = tuple[float, float]
 # A finding's place, its shape, and the finding's code.
 Wanted = tuple[str, tuple[int, ...], str]
@@ -111,14 +108,14 @@ def op_name(node: Node) -> str:
     """What a node does, in the words of people who write models.
 
     Examples:
-        >>> op_name(Node(3, "contraction", "addmm")), op_name(Node(4, "norm", "native_layer_norm"))
-        ('linear', 'layer_norm')
+        >>> op_name(Node(3, "contraction", "linear")), op_name(Node(4, "sum", "add", residual=True))
+        ('linear', 'residual sum')
     """
     if node.kind == "input":
         return "input"
     if node.kind == "sum" and node.residual:
         return "residual sum"
-    return COMMON_WORDS.get(node.op, node.op.removeprefix("native_")) or node.kind
+    return node.op or node.kind
 
 
 def node_name(node: Node) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from penstock.graph import ScalarFunction
+from penstock.quadrature import Function
 from penstock.torch.check import check
 from penstock.torch.files import save
 from penstock.torch.initialize import initialize, plan
@@ -38,6 +38,6 @@ def owns(thing: Any) -> bool:
     return callable(thing) and not isinstance(thing, type) and wants_tensors(thing)
 
 
-def scalar_function(function: Any) -> tuple[ScalarFunction, str]:
+def scalar_function(function: Any) -> tuple[Function, str]:
     """A function of tensors, or a module, as one of float64 arrays; and its name."""
     return as_scalar_function(function), activation_name(function)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from penstock.errors import ArgumentError, ModelError, UnsupportedError, message
 
@@ -39,12 +40,16 @@ def arguments(batch: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     named = dict(named_tensors(args, kwargs))
     if not named:
         raise ArgumentError(message(f"check: batch must hold at least one tensor; got {batch!r:.80}."))
+    if not any(tensor.numel() for tensor in named.values()):
+        shapes = ", ".join(f"{n}: {tuple(t.shape)}" for n, t in named.items())
+        raise ArgumentError(message(f"check: batch must hold at least one element; got {shapes}."))
     for name, tensor in named.items():
         if tensor.is_floating_point() and not tensor.is_meta and not bool(torch.isfinite(tensor).all()):
             bad = int((~torch.isfinite(tensor)).sum())
             raise ArgumentError(
                 message(
-                    f"check: batch must be finite; {bad} of {tensor.numel()} elements of input {name!r} are NaN or infinite.",
+                    f"check: batch must be finite; {bad} of {tensor.numel()} elements of input {name!r} "
+                    "are NaN or infinite.",
                     because="every signal behind them would be NaN, and nothing could be said about the model",
                     hint="penstock.check(model, torch.nan_to_num(batch))",
                 )
@@ -105,7 +110,8 @@ def call(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
             message(
                 f"check: {type(model).__name__} must run on the batch; it raised {type(error).__name__}: {error}",
                 at=f"batch {shapes}",
-                hint="call model(batch) alone first; the batch is a tensor, a tuple of positional or a dict of keyword inputs.",
+                hint="call model(batch) alone first; "
+                "the batch is a tensor, a tuple of positional or a dict of keyword inputs.",
             )
         ) from error
 
@@ -126,11 +132,20 @@ def check_model(model: Any, function: str) -> nn.Module:
             )
         )
     for name, parameter in [*model.named_parameters(), *model.named_buffers()]:
-        if isinstance(parameter, torch.nn.parameter.UninitializedTensorMixin):
+        if is_lazy(parameter):
             raise UnsupportedError(
                 message(
-                    f"{function}: every parameter must have a shape; {name!r} belongs to a lazy layer that has not run yet.",
+                    f"{function}: every parameter must have a shape; "
+                    f"{name!r} belongs to a lazy layer that has not run yet.",
                     hint="model(batch)  # once, then penstock." + f"{function}(model, batch)",
+                )
+            )
+        if parameter.is_inference():
+            raise UnsupportedError(
+                message(
+                    f"{function}: every parameter must be differentiable; {name!r} was made in inference mode.",
+                    because="PyTorch saves no such tensor for a backward pass",
+                    hint="build the model outside torch.inference_mode(), or copy.deepcopy(model) outside it",
                 )
             )
         if parameter.is_meta:

@@ -67,7 +67,7 @@ class _Worker:
         self._correct(name, wanted, tensor, axis)
 
     def _correct(self, name: str, wanted: Calibration, tensor: torch.Tensor, axis: int) -> None:
-        """tensor = W x + b becomes factor (W x) + new b, with the wanted RMS around the wanted mean."""
+        """Tensor = W x + b becomes factor (W x) + new b, with the wanted RMS around the wanted mean."""
         shape = [1] * tensor.dim()
         shape[axis] = -1
         bias = self._parameters[wanted.bias] if wanted.bias is not None else None

@@ -27,9 +27,10 @@ from penstock.torch.batch import (
     output_tensors,
     unwrapped,
 )
+from penstock.torch.blocks import real_float
 from penstock.torch.guard import untouched
-from penstock.torch.loss import backward
-from penstock.torch.meter import Reading, StatsMeter, real_float
+from penstock.torch.loss import backward, check_loss
+from penstock.torch.meter import Reading, StatsMeter, rms_of
 from penstock.torch.parameters import measure_parameters
 from penstock.torch.roles import model_roles
 from penstock.torch.simplify import simplify
@@ -49,6 +50,7 @@ def measure(model: nn.Module, batch: Any, *, loss: Loss | None = None) -> Measur
         ArgumentError, ModelError, UnsupportedError: see `penstock.check`.
     """
     model = check_model(model, "check")
+    check_loss(loss)
     args, kwargs = arguments(batch)
     size = batch_size(args, kwargs)
     meter = StatsMeter(size)
@@ -88,9 +90,11 @@ def _usable(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any
     """Inputs made in inference mode cannot be saved for the backward pass: those are copied."""
 
     def usable(item: Any) -> Any:
-        if isinstance(item, torch.Tensor) and item.is_inference():
-            return item.clone()
-        return item
+        if isinstance(item, torch.Tensor):
+            return item.clone() if item.is_inference() else item
+        if type(item) in (list, tuple):
+            return type(item)(usable(i) for i in item)
+        return {k: usable(v) for k, v in item.items()} if type(item) is dict else item
 
     return tuple(usable(a) for a in args), {k: usable(v) for k, v in kwargs.items()}
 
@@ -105,11 +109,10 @@ def _gradients(model: nn.Module) -> Iterator[dict[str, float]]:
 
             def arrived(p: torch.Tensor, name: str = name) -> None:
                 if p.grad is not None and p.grad.layout == torch.strided:
-                    grad = real_float(p.grad.detach())
-                    found[name] = float(torch.linalg.vector_norm(grad)) / math.sqrt(max(grad.numel(), 1))
+                    found[name] = rms_of(real_float(p.grad.detach()))
                 elif p.grad is not None:
-                    values = p.grad.coalesce().values()
-                    found[name] = float(torch.linalg.vector_norm(values.float())) / math.sqrt(p.numel())
+                    values = real_float(p.grad.coalesce().values())
+                    found[name] = rms_of(values) * math.sqrt(values.numel() / max(p.numel(), 1))
                 p.grad = None
 
             handles.append(parameter.register_post_accumulate_grad_hook(arrived))
@@ -155,7 +158,9 @@ def _notes(model: nn.Module, measured: Measured) -> Iterator[str]:
         yield "The model has no parameters: only its signals were checked."
     elif not any(p.trainable for p in measured.parameters.values()):
         yield "No parameter requires a gradient: the backward signal was not measured."
-    if measured.batch_size is not None and measured.batch_size < 2:  # noqa: PLR2004
+    elif measured.graph.outputs and not measured.loss.given and math.isnan(measured.loss.value):
+        yield "No output requires a gradient (it is detached): the backward signal was not measured."
+    if measured.batch_size is not None and measured.batch_size < 2:
         yield "The batch holds one input: whether inputs stay distinguishable was not measured. Give at least two."
     if isinstance(model, nn.DataParallel):
         yield "The model inside DataParallel was run, on one device."

@@ -1,4 +1,4 @@
-"""Weights times signal: matrix products, convolutions and look-ups, with the axis roles that the operation itself shows."""
+"""Weights times signal: matrix products, convolutions and look-ups, with the axis roles that an operation shows."""
 
 from __future__ import annotations
 
@@ -66,6 +66,19 @@ def convolution(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
     tracer.add(step, made[0])
 
 
+def bilinear(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
+    """The products of two signals, summed: x1^T W x2."""
+    value = call.values[1]
+    if not isinstance(value, Weight):
+        tracer.add(Step("gate", call.op, call.nodes, parameters=call.names), made[0])
+        return
+    geometry = None
+    if value.axes == ((0,), (1,), (2,)):
+        geometry = Geometry(tuple(call.tensors[1].shape), in_axes=(1, 2), out_axes=(0,), bilinear=True)
+    step = Step("contraction", "bilinear", call.nodes, parameters=value.names, geometry=geometry, unit_axis=1)
+    tracer.add(step, made[0])
+
+
 def lookup(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
     """Rows picked from a table by integers."""
     table = next((v for v in call.values if isinstance(v, Weight)), None)
@@ -114,7 +127,12 @@ def _roles(axes: Axes | None, *, batch: bool, inputs: int, outputs: int) -> Role
 
 
 def _geometry(
-    tracer: Tracer, weight: Weight, tensor: torch.Tensor, in_axes: tuple[int, ...], out_axes: tuple[int, ...], batch_axes: tuple[int, ...]
+    tracer: Tracer,
+    weight: Weight,
+    tensor: torch.Tensor,
+    in_axes: tuple[int, ...],
+    out_axes: tuple[int, ...],
+    batch_axes: tuple[int, ...],
 ) -> Geometry | None:
     shape = tracer.shape_of(weight.names[0])
     out_axes = tuple(a for a in out_axes if a not in in_axes)

@@ -22,7 +22,11 @@ def elementwise(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
     """Record one elementwise operation with at least one signal operand."""
     out = made[0]
     if not out.is_floating_point() and not out.is_complex():
-        return  # a comparison: a mask, that is a constant
+        # A comparison: a mask, that is a constant, but one that a scalar function can be written with.
+        region = _region(tracer, call, out)
+        if region is not None and region.program is not None and out.dtype == torch.bool:
+            tracer.values.set(out, Constant(mask_of=region.inputs[0], program=region.program))
+        return
     step = _norm(tracer, call, out) or _statistic(tracer, call, out) or _region(tracer, call, out)
     if step is None and call.names:
         step = _with_parameter(tracer, call, out)
@@ -39,6 +43,16 @@ def elementwise(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
     tracer.add(step, out, write=call.writes)
 
 
+def scalar_function(tracer: Tracer, call: Call, out: torch.Tensor) -> bool:
+    """Record an operation as a scalar function of one signal (`where(x > 0, x, 0)`); False where it is none."""
+    step = _region(tracer, call, out)
+    if step is None:
+        return False
+    step.unit_axis = _units(call, out)
+    tracer.add(step, out, write=call.writes)
+    return True
+
+
 def _region(tracer: Tracer, call: Call, out: torch.Tensor) -> Step | None:
     """One scalar function of one signal: all signal operands come, elementwise, from the same signal."""
     roots = {tracer.recording.steps[n].inputs[0] if _is_function(tracer, n) else n for n in call.nodes}
@@ -47,9 +61,9 @@ def _region(tracer: Tracer, call: Call, out: torch.Tensor) -> Step | None:
     slope = call.op in ops.PRELU
     if any(isinstance(v, Weight) for v in call.values) and not slope:
         return None
-    if any(isinstance(v, Constant) and t.numel() != 1 for t, v in _pairs(call)):
-        return None
     (root,) = roots
+    if "out" in call.kwargs or any(isinstance(v, Constant) and not _same_for_all(t, v, root) for t, v in _pairs(call)):
+        return None
     program = _program(tracer, call, root)
     return Step("pointwise", call.op, (root,), parameters=call.names, program=program)
 
@@ -62,6 +76,8 @@ def _program(tracer: Tracer, call: Call, root: int) -> Program:
             value = tracer.values.get(item)
             if isinstance(value, Signal):
                 return _Slot(None if value.node == root else tracer.recording.steps[value.node].program)
+            if isinstance(value, Constant) and value.program is not None:
+                return _Slot(value.program)
             return item.detach().double().mean().item()
         return item
 
@@ -98,18 +114,20 @@ class _Slot:
 
 
 def _norm(tracer: Tracer, call: Call, out: torch.Tensor) -> Step | None:
-    """x - mean(x), x / std(x) and the like: a signal combined with a statistic of itself."""
+    """X - mean(x), x / std(x) and the like: a signal combined with a statistic of itself."""
     if call.op not in ops.ADD | ops.MULTIPLY or len(call.nodes) != 2:
         return None
     steps = [tracer.recording.steps[n] for n in call.nodes]
     for (number, step), other in zip(zip(call.nodes, steps, strict=True), reversed(steps), strict=True):
         origin = tracer.recording.origin(number)
         if other.statistic_of == origin and step.statistic_of is None:
-            if other.peak or step.peak:
-                # exp(x - max) / sum: a softmax, once it is divided.
-                kind = "mix" if call.op in ops.MULTIPLY else "norm"
-                return Step(kind, "softmax" if kind == "mix" else call.op, (origin,), peak=True)
-            return Step("norm", "norm", (origin,))
+            if other.total:  # exp(x) / sum(exp(x)), or x - log(sum(exp(x)))
+                return Step("mix", "softmax", (origin,))
+            return Step("norm", call.op if other.peak else "norm", (origin,))
+        if step.kind == "norm" and step.parameters and step.op == "norm" and (other.statistic_of,) == step.inputs:
+            # scale * (x - mean(x)) / std(x): divided only after it was scaled.
+            step.absorbed = True
+            return Step("norm", "norm", step.inputs, path=step.path, parameters=step.parameters)
     return None
 
 
@@ -125,8 +143,15 @@ def _statistic(tracer: Tracer, call: Call, out: torch.Tensor) -> Step | None:
         program = region.program if region else None
     root = steps[0].inputs[0] if _is_function(tracer, call.nodes[0]) and program else call.nodes[0]
     inputs = (root,) if program else call.nodes
-    peak = any(s.peak for s in steps)
-    return Step("pointwise", call.op, inputs, program=program, statistic_of=reduced.pop(), peak=peak)
+    return Step(
+        "pointwise",
+        call.op,
+        inputs,
+        program=program,
+        statistic_of=reduced.pop(),
+        peak=any(s.peak for s in steps),
+        total=any(s.total for s in steps),
+    )
 
 
 def _with_parameter(tracer: Tracer, call: Call, out: torch.Tensor) -> Step | None:
@@ -177,6 +202,15 @@ def _with_signals(tracer: Tracer, call: Call) -> Step:
 def _is_mask(call: Call) -> bool:
     constants = [t for t, v in _pairs(call) if isinstance(v, Constant) and t.is_floating_point() and t.numel() > 1]
     return any(float(t.min()) <= MASK_VALUE for t in constants)
+
+
+def _same_for_all(tensor: torch.Tensor, value: Constant, root: int) -> bool:
+    """Whether a constant is one number for all elements (`zeros_like(x)`), or a mask that the root itself makes."""
+    if value.program is not None:
+        return value.mask_of == root
+    return tensor.numel() == 1 or (
+        tensor.numel() > 0 and not tensor.is_complex() and bool((tensor == tensor.reshape(-1)[0]).all())
+    )
 
 
 def _is_function(tracer: Tracer, number: int) -> bool:

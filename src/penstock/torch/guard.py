@@ -6,13 +6,16 @@ Parameters are not copied up front (that would double the memory of a large mode
 
 from __future__ import annotations
 
+import random
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import nn
 
+_MODULE_HOOKS = ("_backward_hooks", "_backward_pre_hooks")
 _AUTOGRAD_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
@@ -24,7 +27,8 @@ class Guard:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self._attributes = [_Attributes(module) for module in model.modules()]
+        self._modules = list(model.modules())
+        self._attributes = [_Attributes(module) for module in self._modules]
         self._buffers = [(b, b.detach().clone()) for b in model.buffers() if not b.is_meta]
         self._parameters = list(model.parameters())
         self._grads = [p.grad for p in self._parameters]
@@ -40,6 +44,9 @@ class Guard:
             for name in _AUTOGRAD_HOOKS:
                 if getattr(p, name, None):
                     setattr(p, name, None)
+        for module in self._modules:
+            for name in _MODULE_HOOKS:
+                getattr(module, name, {}).clear()
 
     def before_write(self, tensor: torch.Tensor) -> None:
         """Keep a copy of the parameter that `tensor` shares memory with, if it is one, before its first change."""
@@ -59,7 +66,8 @@ class Guard:
             for parameter, copy in self._written.values():
                 parameter.detach().copy_(copy)
         for p, grad, flag, hooks in zip(self._parameters, self._grads, self._flags, self._hooks, strict=True):
-            p.requires_grad_(flag)
+            if p.requires_grad != flag:
+                p.requires_grad_(flag)
             p.grad = grad
             for name, hook in zip(_AUTOGRAD_HOOKS, hooks, strict=True):
                 if getattr(p, name, None) is not hook:
@@ -71,17 +79,22 @@ def untouched(model: nn.Module) -> Iterator[Guard]:
     """Within this block a model may be run and differentiated; after it, it is bit for bit what it was.
 
     Weights, buffers (also those that the forward pass rebinds), gradients, requires_grad, training flags, module
-    attributes, hooks and the global random state of the CPU and of the model's CUDA devices come back, also after
-    an exception.
+    attributes, hooks and the global random states (PyTorch's of the CPU and of the model's CUDA devices, NumPy's and
+    Python's) come back, also after an exception.
     """
     guard = Guard(model)
-    devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda" and p.device.index is not None})
+    others = random.getstate(), np.random.get_state()  # noqa: NPY002  a model may draw from the global state
+    devices = sorted(
+        {p.device.index for p in model.parameters() if p.device.type == "cuda" and p.device.index is not None}
+    )
     with torch.random.fork_rng(devices=devices):
         try:
             guard.quiet()
             yield guard
         finally:
             guard.restore()
+            random.setstate(others[0])
+            np.random.set_state(others[1])  # noqa: NPY002  as above
 
 
 def _storage(tensor: torch.Tensor) -> int:

@@ -10,8 +10,6 @@ from penstock.inputs import InputSpec
 BATCH, TOKENS, IMAGE = 8, 32, 32
 """Sizes where the layer leaves them open: enough inputs to tell them apart, and every usual stride divides 32."""
 
-_WINDOWS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
-
 
 def guess(model: nn.Module) -> InputSpec | None:
     """The input of the first layer in the order of definition, if its class says what it takes.
@@ -34,10 +32,10 @@ def guess(model: nn.Module) -> InputSpec | None:
         if isinstance(module, nn.Embedding):
             name = "input_ids" if _takes_ids(model) else None
             return InputSpec((BATCH, TOKENS), "int64", module.num_embeddings, name)
-        if type(module) in _WINDOWS:
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
             images = "pixel_values" if hasattr(model, "main_input_name") else None
             size = _image_size(model)
-            return InputSpec((BATCH, module.in_channels, *(size,) * _WINDOWS[type(module)]), dtype, None, images)
+            return InputSpec((BATCH, module.in_channels, *(size,) * len(module.kernel_size)), dtype, None, images)
         if isinstance(module, nn.Linear):
             return InputSpec((BATCH, module.in_features), dtype)
         if isinstance(module, nn.RNNBase):

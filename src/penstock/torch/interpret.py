@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from penstock.torch import ops
-from penstock.torch.contraction import convolution, lookup, matmul
-from penstock.torch.elementwise import elementwise
+from penstock.torch.contraction import bilinear, convolution, lookup, matmul
+from penstock.torch.elementwise import elementwise, scalar_function
 from penstock.torch.recording import Step
 from penstock.torch.values import Constant, Signal, Value, Weight, view_axes
 
@@ -51,17 +51,22 @@ def interpret(tracer: Tracer, func: Any, args: tuple[Any, ...], kwargs: dict[str
 
     Args:
         tracer: knows the values of tensors and takes the steps.
-        func, args, kwargs: the operation as it was called.
+        func: the operation.
+        args: as it was called.
+        kwargs: as it was called.
         result: what it returned.
     """
-    tensors = tuple(_tensors((*args, *kwargs.values())))
-    made = [t for t in _tensors((result,))]
+    # What `out=` holds before is no operand.
+    tensors = tuple(_tensors((*args, *(v for k, v in kwargs.items() if k != "out"))))
+    made = list(_tensors((result,)))
     if not made or not tensors:
         return
     values = tuple(tracer.read(t) for t in tensors)
     op = ops.base_name(func)
-    call = Call(op, func, args, kwargs, tensors, values, writes=made[0] is tensors[0])
-    if call.signals and op not in ops.FACTORY:
+    call = Call(op, func, args, kwargs, tensors, values, writes="out" in kwargs or any(made[0] is t for t in tensors))
+    if call.signals and any(t.is_nested for t in (*tensors, *made)):
+        _other(tracer, call, made)  # a nested tensor has no shape that could be read
+    elif call.signals and op not in ops.FACTORY:
         handler = _HANDLERS.get(op, _other)
         handler(tracer, call, made)
     elif call.names and (op in ops.LOOKUP or op in ops.PICK) and _integer_inputs(call):
@@ -90,6 +95,10 @@ def _integer_inputs(call: Call) -> tuple[int, ...]:
 
 def _constant(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
     sources = _integer_inputs(call)
+    first = call.values[0]
+    if call.op == "_to_copy" and isinstance(first, Constant) and first.program is not None:
+        tracer.values.set(made[0], first)  # (x > 0).float()
+        return
     for tensor in made:
         if call.writes:
             tracer.values.wrote(tensor, Constant(sources))
@@ -139,6 +148,8 @@ def _move(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
     if call.op in ("slice", "narrow") and made[0].shape == first.shape:
         _alias(tracer, call, made)
         return
+    if call.op == "where" and scalar_function(tracer, call, made[0]):
+        return
     if call.op in ("masked_fill", "where", "tril", "triu") and len(call.nodes) == 1 and not call.names:
         _alias_masked(tracer, call, made)
         return
@@ -165,7 +176,17 @@ def _copy(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
     elif not target.is_floating_point():
         _constant(tracer, call, made)
     else:
-        tracer.add(Step("move", "copy", call.nodes, parameters=call.names), target, write=True)
+        nodes = tuple(dict.fromkeys(_whole(tracer, n) for n in call.nodes))
+        tracer.add(Step("move", "copy", nodes, parameters=call.names), target, write=True)
+
+
+def _whole(tracer: Tracer, number: int) -> int:
+    """What a part was taken from: the part itself, about to be overwritten, is nobody's signal."""
+    step = tracer.recording.steps[number]
+    while step.kind == "move" and step.op in ("select", "slice", "narrow") and len(step.inputs) == 1:
+        number = step.inputs[0]
+        step = tracer.recording.steps[number]
+    return number
 
 
 def _norm(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
@@ -189,19 +210,25 @@ def _reduction(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
     axis = signal.unit_axis
     if axis is not None and made[0].dim() != tensor.dim():
         axis = axis if made[0].dim() > axis and made[0].shape[axis] == tensor.shape[axis] else None
-        axis = made[0].dim() - 1 if axis is None and made[0].dim() and made[0].shape[-1] == tensor.shape[signal.unit_axis or 0] else axis
-    step = Step(
-        kind,
-        call.op,
-        (source,),
-        unit_axis=axis,
-        statistic_of=tracer.recording.origin(source) if before.statistic_of is None else before.statistic_of,
-        peak=call.op in ops.PEAK or before.peak,
-    )
+        axis = (
+            made[0].dim() - 1
+            if axis is None and made[0].dim() and made[0].shape[-1] == tensor.shape[signal.unit_axis or 0]
+            else axis
+        )
+    exponentials = before.op == "exp" and call.op == "sum"
     for tensor in made:
-        if tensor.is_floating_point():
-            tracer.add(step, tensor)
-            return
+        if not tensor.is_floating_point():
+            continue
+        step = Step(
+            kind,
+            call.op,
+            (source,),
+            unit_axis=axis,
+            statistic_of=tracer.recording.origin(source) if before.statistic_of is None else before.statistic_of,
+            peak=call.op in ops.PEAK or before.peak,
+            total=exponentials or call.op in ops.LOG_SUM or before.total,
+        )
+        tracer.add(step, tensor)
 
 
 def _glu(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
@@ -230,6 +257,7 @@ _HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(ops.MATMUL, matmul),
     **dict.fromkeys(ops.CONVOLUTION, convolution),
     **dict.fromkeys(ops.LOOKUP, lookup),
+    "_trilinear": bilinear,
     **dict.fromkeys(ops.GATED, _glu),
     "copy": _copy,
 }

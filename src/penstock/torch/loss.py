@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -23,6 +23,21 @@ CONSTANT_ELEMENTS = 4_000_000
 """Outputs larger than this are not searched for the best constant guess: it would cost more than the check."""
 
 
+def check_loss(loss: Any) -> None:
+    """See that the loss is none, or can be called.
+
+    Raises:
+        ArgumentError: otherwise.
+    """
+    if loss is not None and not callable(loss):
+        raise ArgumentError(
+            message(
+                f"check: loss must be a function of the model's output; got {type(loss).__name__}.",
+                hint="penstock.check(model, batch, loss=lambda output: torch.nn.functional.mse_loss(output, target))",
+            )
+        )
+
+
 def backward(output: Any, loss: Loss | None) -> LossStats:
     """Differentiate the output.
 
@@ -36,7 +51,7 @@ def backward(output: Any, loss: Loss | None) -> LossStats:
     if loss is None:
         return _random_backward(output)
     value = _evaluate(loss, output)
-    value.backward()
+    _differentiate([value])
     return LossStats(float(value.detach()), given=True, constant=best_constant(loss, output))
 
 
@@ -46,10 +61,22 @@ def _random_backward(output: Any) -> LossStats:
         return LossStats(math.nan, given=False)
     generator = torch.Generator().manual_seed(RANDOM_LOSS_SEED)
     gradients = [torch.randn(t.shape, generator=generator, dtype=_real(t)).to(t) for t in tensors]
-    torch.autograd.backward(tensors, gradients)
+    _differentiate(tensors, gradients)
     with torch.no_grad():
         value = sum(float((t.detach() * g).real.sum()) for t, g in zip(tensors, gradients, strict=True))
     return LossStats(value, given=False)
+
+
+def _differentiate(tensors: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor] | None = None) -> None:
+    try:
+        torch.autograd.backward(tensors, gradients)
+    except Exception as error:
+        raise ModelError(
+            message(
+                f"check: the model must be differentiable; its backward pass raised {type(error).__name__}: {error}",
+                hint="call loss.backward() alone first; a signal that was changed in place is the usual cause.",
+            )
+        ) from error
 
 
 def _real(tensor: torch.Tensor) -> torch.dtype:
@@ -100,7 +127,7 @@ def best_constant(loss: Loss, output: Any) -> float | None:
         return None
     shape, dtype = tensors[0].shape, tensors[0].dtype
     # One number for each output unit, the same for every input: a class's log prior, a target's mean.
-    guess_shape = (1,) * (len(shape) - 1) + (shape[-1],) if len(shape) == 2 else (1, *shape[1:])  # noqa: PLR2004
+    guess_shape = (1,) * (len(shape) - 1) + (shape[-1],) if len(shape) == 2 else (1, *shape[1:])
     guess = torch.zeros(guess_shape, dtype=dtype, device=tensors[0].device, requires_grad=True)
     optimizer = torch.optim.LBFGS([guess], max_iter=CONSTANT_STEPS, line_search_fn="strong_wolfe")
 
@@ -114,7 +141,7 @@ def best_constant(loss: Loss, output: Any) -> float | None:
         optimizer.step(closure)
         with torch.no_grad():
             value = float(loss(_replace(output, tensors[0], guess.expand(shape))).sum())
-    except Exception:  # noqa: BLE001  the user's loss may want more of the output than its tensor
+    except Exception:
         return None
     return value if math.isfinite(value) else None
 

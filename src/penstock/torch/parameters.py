@@ -13,13 +13,16 @@ from penstock.fan_table import Declared
 from penstock.geometry import Geometry
 from penstock.graph import Graph
 from penstock.signals import ParameterStats
-from penstock.torch.meter import real_float
+from penstock.torch.blocks import BLOCK, Totals, blocks, flat, real_float, rest, totals
 
 HUGE = 1e10
 """No initializer draws a weight of this size; uninitialized memory often holds some."""
 
 REPEATS = (2, 3, 4, 5, 6, 7, 8, 16, 32, 64)
 """Numbers of blocks that are looked for: those of ranks, heads and gates."""
+
+SAMPLE = 65536
+"""Elements of a parameter that are looked at for subnormal numbers; only if there are any, all are."""
 
 GradientRms = Mapping[str, float]
 
@@ -71,7 +74,8 @@ def _ties(model: nn.Module) -> dict[str, list[str]]:
 
 def role_of(name: str, graph: Graph, declared: str | None, *, is_scalar: bool = False) -> str:
     """What a parameter is for: as its use shows it, or else as its layer declares it."""
-    for node in graph.users(name):
+    # A weight is one, also where it first met a constant (the zero state of a recurrent loop).
+    for node in sorted(graph.users(name), key=lambda n: n.kind != "contraction"):
         place = node.parameters.index(name)
         if node.kind == "contraction":
             lookup = node.geometry is not None and node.geometry.lookup
@@ -89,61 +93,54 @@ def role_of(name: str, graph: Graph, declared: str | None, *, is_scalar: bool = 
 
 def measure(name: str, parameter: torch.Tensor, geometry: Geometry | None) -> ParameterStats:
     """The numbers of one parameter alone."""
-    x = real_float(parameter)
-    count = x.numel()
-    base = ParameterStats(name, tuple(parameter.shape), str(parameter.dtype).removeprefix("torch."), "other", geometry, 0.0)
-    if count == 0 or parameter.is_meta or parameter.layout != torch.strided:
+    dtype = str(parameter.dtype).removeprefix("torch.")
+    base = ParameterStats(name, tuple(parameter.shape), dtype, "other", geometry, 0.0)
+    if parameter.numel() == 0 or parameter.is_meta or parameter.layout != torch.strided:
         return base
-    rms = float(torch.linalg.vector_norm(x)) / math.sqrt(count)
-    nonfinite = 0.0
-    if not math.isfinite(rms):
-        finite = torch.isfinite(x)
-        nonfinite = 1.0 - float(finite.sum()) / count
-        x = torch.where(finite, x, torch.zeros_like(x))
-        rms = float(torch.linalg.vector_norm(x.double())) / math.sqrt(count)
-    nonzero = int(torch.count_nonzero(x))
-    peak = float(torch.linalg.vector_norm(x, ord=math.inf))
-    units, distinct = _distinct_units(x, geometry)
+    x = torch.view_as_real(parameter.resolve_conj()) if parameter.is_complex() else parameter
+    sums = totals(x)
+    if sums.nonfinite:
+        x = torch.where(torch.isfinite(x), x, torch.zeros_like(x))
+    units, distinct = _distinct_units(x, geometry, sums)
     return replace(
         base,
-        rms=rms,
-        mean=float(x.mean()),
-        max_abs=peak,
-        zero_share=1.0 - nonzero / count,
-        nonfinite_share=nonfinite,
-        garbage_share=_garbage_share(x, rms, peak, parameter.dtype),
-        outlier=_outlier(x, rms, peak, nonzero),
+        rms=sums.rms,
+        mean=sums.total / sums.count,
+        max_abs=sums.peak,
+        zero_share=1.0 - sums.nonzero / sums.count,
+        nonfinite_share=sums.nonfinite / sums.count,
+        garbage_share=_garbage_share(x, sums.peak, parameter.dtype),
+        outlier=_outlier(x, sums),
         units=units,
         distinct_units=distinct,
-        repeats=_repeats(x, distinct) if nonfinite == 0.0 else 1,
+        repeats=_repeats(x, sums, distinct),
         block_rms=_block_rms(x, geometry),
     )
 
 
-def _garbage_share(x: torch.Tensor, rms: float, peak: float, dtype: torch.dtype) -> float:
+def _garbage_share(x: torch.Tensor, peak: float, dtype: torch.dtype) -> float:
     """Share of elements that are subnormal or huge; only looked for where the scale is suspicious or spread wide."""
-    tiny = torch.finfo(torch.float32 if dtype == torch.bfloat16 else dtype if dtype.is_floating_point else x.dtype).tiny
-    sample = x.reshape(-1)[:: max(1, x.numel() // 65536)]
-    size = sample.abs()
+    tiny = torch.finfo(torch.float32 if dtype == torch.bfloat16 or not dtype.is_floating_point else dtype).tiny
+    values = flat(x)
+    size = real_float(values[:: max(1, values.numel() // SAMPLE)]).abs()
     suspicious = peak > HUGE or bool(((size > 0) & (size < tiny)).any())
     if not suspicious:
         return 0.0
-    size = x.abs()
-    return float(((size > HUGE) | ((size > 0) & (size < tiny))).sum()) / x.numel()
+    sizes = (block.abs() for block in blocks(x))
+    return sum(int(((s > HUGE) | ((s > 0) & (s < tiny))).sum()) for s in sizes) / values.numel()
 
 
-def _outlier(x: torch.Tensor, rms: float, peak: float, nonzero: int) -> float:
+def _outlier(x: torch.Tensor, sums: Totals) -> float:
     """Largest magnitude over the RMS of the other nonzero elements."""
-    if nonzero < 2 or peak == 0.0:  # noqa: PLR2004
+    if sums.nonzero < 2 or sums.peak == 0.0:
         return 0.0
-    # Those within a factor of 2 of the largest are one group of outliers, or the bulk itself (ones, identities).
-    size = x.abs()
-    rest = size < peak / 2
-    others = int((rest & (size > 0)).sum())
-    if others < nonzero / 2:
+    if sums.low == sums.high:
         return 1.0
-    total = float(torch.linalg.vector_norm(torch.where(rest, size, torch.zeros_like(size))))
-    return peak / (total / math.sqrt(others)) if total > 0 else 1.0
+    # Those within a factor of 2 of the largest are one group of outliers, or the bulk itself (ones, identities).
+    others, norm = rest(x, sums.peak / 2, wide=sums.wide)
+    if others < sums.nonzero / 2 or norm == 0.0:
+        return 1.0
+    return sums.peak / (norm / math.sqrt(others))
 
 
 def _rows(x: torch.Tensor, geometry: Geometry) -> torch.Tensor | None:
@@ -157,36 +154,41 @@ def _rows(x: torch.Tensor, geometry: Geometry) -> torch.Tensor | None:
     return x.permute(*axes, *others).reshape(math.prod(x.shape[a] for a in axes), -1)
 
 
-def _distinct_units(x: torch.Tensor, geometry: Geometry | None) -> tuple[int | None, int | None]:
+def _distinct_units(x: torch.Tensor, geometry: Geometry | None, sums: Totals) -> tuple[int | None, int | None]:
     """Number of units and of different ones. Equal rows have nearly equal projections: only those are compared."""
     rows = _rows(x, geometry) if geometry is not None else None
     if rows is None:
         return None, None
-    units = rows.shape[0]
-    direction = torch.randn(rows.shape[1], generator=torch.Generator().manual_seed(1)).to(rows)
-    projected = rows @ direction
-    order = torch.argsort(projected)
-    gap = projected[order][1:] - projected[order][:-1]
-    scale = float(torch.linalg.vector_norm(rows)) / math.sqrt(units) + 1e-300
-    close = torch.nonzero(gap <= 1e-5 * scale).flatten()
-    if len(close) == 0:
-        return units, units
-    same = (rows[order[close]] == rows[order[close + 1]]).all(dim=1)
-    return units, units - int(same.sum())
+    units, width = rows.shape
+    if sums.low == sums.high:
+        return units, 1
+    direction = torch.randn(width, generator=torch.Generator().manual_seed(1)).to(rows.device)
+    few = max(1, BLOCK // max(width, 1))
+    projected, order = torch.sort(_project(rows, direction, few))
+    scale = sums.rms * math.sqrt(sums.count / units)
+    close = torch.nonzero(projected.diff() <= 1e-5 * scale).flatten()
+    pairs = zip(order[close].split(few), order[close + 1].split(few), strict=True)
+    return units, units - sum(int((rows[a] == rows[b]).all(dim=1).sum()) for a, b in pairs)
 
 
-def _repeats(x: torch.Tensor, distinct: int | None) -> int:
+def _project(rows: torch.Tensor, direction: torch.Tensor, few: int) -> torch.Tensor:
+    """Each row's component along a direction; half precision is widened a few rows at a time."""
+    if rows.dtype in (torch.float32, torch.float64):
+        return rows @ direction.to(rows.dtype)
+    return torch.cat([real_float(part) @ direction for part in rows.split(few)])
+
+
+def _repeats(x: torch.Tensor, sums: Totals, distinct: int | None) -> int:
     """How many identical blocks the parameter is made of, along either of its first two axes."""
-    if x.dim() < 2 or distinct == 1 or bool((x == x.reshape(-1)[0]).all()):  # noqa: PLR2004
+    if x.dim() < 2 or distinct == 1 or sums.nonfinite or sums.low == sums.high:
         return 1
     found = 1
     for axis in (0, 1):
         size = x.shape[axis]
         for k in REPEATS:
-            if k < size and size % k == 0:
-                first, second = (x.narrow(axis, i * (size // k), size // k) for i in (0, 1))
-                if torch.equal(first, second) and _all_equal(x, axis, k):
-                    found = max(found, k)
+            # One slice of each of the first two blocks tells nearly always; only then are the blocks compared.
+            if k < size and size % k == 0 and torch.equal(x.select(axis, 0), x.select(axis, size // k)):
+                found = max(found, k if _all_equal(x, axis, k) else 1)
     return found
 
 
@@ -199,7 +201,7 @@ def _block_rms(x: torch.Tensor, geometry: Geometry | None) -> tuple[float, ...]:
     if geometry is None or not geometry.blocks or x.dim() != len(geometry.shape):
         return ()
     parts = x.split(list(geometry.blocks), dim=geometry.out_axes[0])
-    return tuple(float(torch.linalg.vector_norm(p)) / math.sqrt(p.numel()) for p in parts)
+    return tuple(totals(p).rms for p in parts)
 
 
 def _with_twins(made: dict[str, ParameterStats], tensors: Mapping[str, torch.Tensor]) -> dict[str, ParameterStats]:
@@ -207,7 +209,7 @@ def _with_twins(made: dict[str, ParameterStats], tensors: Mapping[str, torch.Ten
     seen: dict[tuple[object, ...], list[str]] = {}
     for name, stats in made.items():
         constant = stats.rms == 0.0 or math.isclose(abs(stats.mean), stats.rms, rel_tol=1e-6)
-        if constant or tensors[name].numel() < 2:  # noqa: PLR2004
+        if constant or tensors[name].numel() < 2:
             continue
         twin = _twin(name, seen.setdefault((stats.shape, stats.dtype, stats.rms, stats.max_abs), []), tensors)
         if twin is not None:

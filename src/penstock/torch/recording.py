@@ -22,6 +22,7 @@ class Step:
         program: for scalar functions, the function of signal `inputs[0]`.
         statistic_of: for reductions and functions of them, the signal that was reduced.
         peak: a reduction that takes the largest value, or a function of one: a softmax in the making, not a norm.
+        total: a sum of exponentials, or a function of one: what a softmax divides by.
         absorbed: a later step does what this one did and more (a bias was added to it).
         ancestors: bit set of the signals that this one depends on.
         shape: of the tensor.
@@ -37,6 +38,7 @@ class Step:
     program: Program | None = None
     statistic_of: int | None = None
     peak: bool = False
+    total: bool = False
     absorbed: bool = False
     ancestors: int = 0
     shape: tuple[int, ...] = ()

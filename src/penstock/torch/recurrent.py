@@ -28,16 +28,18 @@ def record_recurrent(tracer: Tracer, name: str, args: Sequence[Any], result: Any
     gates = ops.RECURRENT[name]
     tensors = list(_flatten(args))
     sources = tuple(dict.fromkeys(v.node for t in tensors if isinstance(v := tracer.read(t), Signal)))
+    made: tuple[int, ...]
     layers = _layers([v.names[0] for t in tensors if isinstance(v := tracer.values.get(t), Weight)], tracer)
-    inputs = sources
+    inputs, made = sources, ()
     for names in layers:
+        if made and not names[0].endswith("_reverse"):  # the layer above reads both directions of the one below
+            inputs, made = made, ()
         matrices = [n for n in names if len(tracer.shape_of(n)) == 2]
         biases = [n for n in names if len(tracer.shape_of(n)) == 1]
-        made = tuple(_contraction(tracer, name, gates, m, biases, i, inputs) for i, m in enumerate(matrices))
-        inputs = made or inputs
+        made += tuple(_contraction(tracer, name, gates, m, biases, i, inputs) for i, m in enumerate(matrices))
     for tensor in _flatten((result,)):
         if tensor.is_floating_point():
-            tracer.add(Step("other", name, inputs, unit_axis=tensor.dim() - 1), tensor)
+            tracer.add(Step("other", name, made or inputs, unit_axis=tensor.dim() - 1), tensor)
 
 
 def _contraction(
@@ -53,7 +55,15 @@ def _contraction(
         block_names=ops.GATE_NAMES[gates] if fused else (),
     )
     own = (matrix, *biases[index : index + 1])
-    return tracer.add_unseen(Step("contraction", f"{name}.{'input hidden projection'.split()[index]}", inputs, parameters=own, geometry=geometry))
+    return tracer.add_unseen(
+        Step(
+            "contraction",
+            f"{name}.{'input hidden projection'.split()[index]}",
+            inputs,
+            parameters=own,
+            geometry=geometry,
+        )
+    )
 
 
 def _layers(names: list[str], tracer: Tracer) -> list[list[str]]:
@@ -63,7 +73,9 @@ def _layers(names: list[str], tracer: Tracer) -> list[list[str]]:
         matrices = [n for n in layers[-1] if len(tracer.shape_of(n)) == 2] if layers else []
         vectors = len(layers[-1]) - len(matrices) if layers else 0
         is_matrix = len(tracer.shape_of(name)) == 2
-        projection = is_matrix and vectors == 2 and len(matrices) == 2 and name.rsplit(".", 1)[-1].startswith("weight_hr")
+        projection = (
+            is_matrix and vectors == 2 and len(matrices) == 2 and name.rsplit(".", 1)[-1].startswith("weight_hr")
+        )
         if not layers or (is_matrix and not projection and (len(matrices) >= 2)):
             layers.append([])
         layers[-1].append(name)

@@ -11,6 +11,7 @@ import torch
 from penstock.activations import recognise
 from penstock.geometry import Geometry
 from penstock.graph import Graph, Node, ScalarFunction
+from penstock.torch.ops import NAMES
 from penstock.torch.recording import Program, Recording, Step
 
 
@@ -67,10 +68,10 @@ def _node(
 def _name(step: Step) -> str:
     """A region's own name if it computes a known function, however it was written."""
     known = recognise(as_numpy(step.program)) if step.program is not None else None
-    return known or step.op
+    return known or NAMES.get(step.op, step.op)
 
 
-def _join(declared: Geometry, seen: Geometry | None) -> Geometry:
+def _join(declared: Geometry, seen: Geometry | None) -> Geometry | None:
     """A layer's own declaration, unless the operation used the same weight in another way (a tied head)."""
     if seen is not None and (seen.lookup != declared.lookup or not declared.is_weight):
         return seen
@@ -90,5 +91,3 @@ def as_numpy(program: Program) -> ScalarFunction:
             return program(torch.from_numpy(np.array(x, dtype=np.float64))).double().numpy()
 
     return function
-
-

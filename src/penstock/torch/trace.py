@@ -23,6 +23,7 @@ from penstock.torch.recording import Recording, Step
 from penstock.torch.recurrent import record_recurrent
 from penstock.torch.values import Constant, Signal, Value, ValueTable
 
+
 class Meter(Protocol):
     """What wants to see each signal as it is made."""
 
@@ -109,7 +110,8 @@ class Tracer(TorchDispatchMode):
         kwargs = kwargs or {}
         self._flush()
         if self._before_write is not None and func._schema.is_mutable:
-            for argument, spec in zip(args, func._schema.arguments, strict=False):
+            for place, spec in enumerate(func._schema.arguments):
+                argument = args[place] if place < len(args) else kwargs.get(spec.name)
                 if spec.alias_info is not None and spec.alias_info.is_write and isinstance(argument, torch.Tensor):
                     self._before_write(argument)
         result = func(*args, **kwargs)
@@ -150,7 +152,7 @@ class Tracer(TorchDispatchMode):
     def _append(self, step: Step, tensor: torch.Tensor | None) -> int:
         number = len(self.recording.steps)
         step.path = step.path or self._stack[-1]
-        step.shape = () if tensor is None else tuple(tensor.shape)
+        step.shape = () if tensor is None or tensor.is_nested else tuple(tensor.shape)
         for source in step.inputs:
             step.ancestors |= self.recording.steps[source].ancestors | (1 << source)
         self.recording.steps.append(step)

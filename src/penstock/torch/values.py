@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+
+from penstock.torch.recording import Program
 
 Axes = tuple[tuple[int, ...], ...]
 """For each axis of a view, the axes of the parameter that it runs over; () where it runs over none."""
@@ -31,9 +34,14 @@ class Weight:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A tensor made of neither: masks, positions, zeros. `inputs` are the integer inputs that it comes from."""
+    """A tensor made of neither: masks, positions, zeros.
+
+    `inputs` are the integer inputs that it comes from; a mask that compares signal `mask_of` has a `program`.
+    """
 
     inputs: tuple[int, ...] = ()
+    mask_of: int | None = None
+    program: Program | None = None
 
 
 Value = Signal | Weight | Constant
@@ -49,7 +57,8 @@ class ValueTable:
     def __init__(self, named: Mapping[str, torch.Tensor]) -> None:
         self._clock = 0
         self._values: dict[int, tuple[int, Value, weakref.ref[torch.Tensor]]] = {}
-        self._writes: dict[int, tuple[int, Value]] = {}
+        # The weak reference keeps the address from being given to another storage.
+        self._writes: dict[int, tuple[int, Value, StorageWeakRef]] = {}
         for name, parameter in named.items():
             if id(parameter) not in self._values:
                 self.set(parameter, Weight((name,), tuple((axis,) for axis in range(parameter.dim()))))
@@ -65,7 +74,7 @@ class ValueTable:
         self.set(tensor, value)
         storage = _storage(tensor)
         if storage is not None:
-            self._writes[storage] = (self._clock, value)
+            self._writes[storage] = (self._clock, value, StorageWeakRef(tensor.untyped_storage()))
 
     def get(self, tensor: torch.Tensor) -> Value:
         """What a tensor holds now."""
@@ -73,8 +82,8 @@ class ValueTable:
         if ref is not None and ref() is not tensor:
             born, value = 0, Constant()
         storage = _storage(tensor)
-        if storage is not None and born:
-            written, newer = self._writes.get(storage, (0, value))
+        if storage in self._writes:
+            written, newer, _ = self._writes[storage]
             if written > born and isinstance(newer, Signal):
                 return Signal(newer.node, value.unit_axis if isinstance(value, Signal) else None)
         return value
@@ -95,25 +104,21 @@ def _storage(tensor: torch.Tensor) -> int | None:
         return None
 
 
-def view_axes(op: str, axes: Axes, before: tuple[int, ...], after: tuple[int, ...], args: tuple[Any, ...]) -> Axes | None:
+def view_axes(
+    op: str, axes: Axes, before: tuple[int, ...], after: tuple[int, ...], args: tuple[Any, ...]
+) -> Axes | None:
     """How a view of a parameter lies over it, given how the tensor it was taken from did.
 
     Args:
         op: base name of the operation.
         axes: those of the tensor that was viewed.
-        before, after: shapes before and after.
+        before: shape of that tensor.
+        after: shape of the view.
         args: the operation's arguments behind the tensor.
     """
     rank = len(before)
-    if op in ("t", "numpy_T"):
-        return axes[::-1]
-    if op in ("transpose", "swapaxes"):
-        order = list(range(rank))
-        i, j = args[0] % rank, args[1] % rank
-        order[i], order[j] = order[j], order[i]
-        return tuple(axes[i] for i in order)
-    if op == "permute":
-        return tuple(axes[i % rank] for i in args[0])
+    if op in ("t", "numpy_T", "transpose", "swapaxes", "permute"):
+        return tuple(axes[i] for i in _order(op, rank, args))
     if op == "select":
         dim = args[0] % rank
         return axes[:dim] + axes[dim + 1 :]
@@ -122,6 +127,16 @@ def view_axes(op: str, axes: Axes, before: tuple[int, ...], after: tuple[int, ..
     if len(after) == rank and op not in ("view", "reshape", "_unsafe_view"):
         return axes  # slices, casts, copies, expansions, elementwise
     return _regroup(axes, before, after)
+
+
+def _order(op: str, rank: int, args: tuple[Any, ...]) -> list[int]:
+    """The axes of a transposed tensor, by their old numbers."""
+    order = list(range(rank))
+    if op == "permute":
+        return [i % rank for i in args[0]]
+    i, j = (args[0] % rank, args[1] % rank) if op in ("transpose", "swapaxes") else (0, rank - 1)
+    order[i], order[j] = order[j], order[i]
+    return order if op != "numpy_T" else list(range(rank))[::-1]
 
 
 def _regroup(axes: Axes, before: tuple[int, ...], after: tuple[int, ...]) -> Axes | None:

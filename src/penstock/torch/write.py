@@ -57,7 +57,7 @@ def _matching(plan: Plan, model: nn.Module) -> dict[str, nn.Parameter]:
             message(
                 f"Plan.apply: model must have the parameters that were planned ({plan.model}, {len(planned)} of them); "
                 + "; ".join(problems[:3])
-                + (f"; and {len(problems) - 3} more" if len(problems) > 3 else "")  # noqa: PLR2004
+                + (f"; and {len(problems) - 3} more" if len(problems) > 3 else "")
                 + ".",
                 hint="plan = penstock.plan(model, batch) for this model",
             )

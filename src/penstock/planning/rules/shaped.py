@@ -48,8 +48,9 @@ def shaped(site: Site) -> Decision | None:
     gain = found.alpha * _gain(structure, node, zeta ** (1.0 / depth))
     name = structure.readers(node)[0].op
     reason = (
-        f"one of {depth} weights in a plain stack of {name}: kernel-shaped, orthogonal, units at mean {found.beta:.3g} "
-        f"and std {found.alpha:.3g}, where {name} stretches small differences by {found.slope:.4g} a layer (zeta {zeta:g})"
+        f"one of {depth} weights in a plain stack of {name}: kernel-shaped, orthogonal, units at "
+        f"mean {found.beta:.3g} and std {found.alpha:.3g}, where {name} stretches small "
+        f"differences by {found.slope:.4g} a layer (zeta {zeta:g})"
     )
     return Decision(Orthogonal(gain), reason, target=found.alpha, centre=found.beta)
 
