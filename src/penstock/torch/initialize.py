@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,9 @@ from penstock.torch.batch import Loss
 from penstock.torch.calibrate import calibrate
 from penstock.torch.check import check, measure
 from penstock.torch.write import all_or_nothing, apply
+
+UNREACHED = 0.1
+"""Share by which a calibrated output may miss its RMS: rounding in bfloat16 stays below a hundredth."""
 
 
 def plan(model: nn.Module, batch: Any, *, loss: Loss | None = None, keep: Sequence[str] = ()) -> Plan:
@@ -33,7 +37,25 @@ def initialize(
         apply(chosen, model, seed=seed)
         factors, notes = calibrate(model, chosen, batch)
         after = check(model, batch, loss=loss)
+    notes += tuple(_unreached(chosen, factors, after))
     return Initialization(_calibrated(chosen, factors, notes), Report(measured, find(measured)), after)
+
+
+def _unreached(plan: Plan, factors: dict[str, float], after: Report) -> Iterator[str]:
+    """Sentences about layers whose output does not have the planned RMS although their weight was scaled."""
+    measured = after.measured
+    for name in factors:
+        calibration = plan[name].calibration
+        uses = [n for n in measured.graph.users(name) if n.kind == "contraction" and n.parameters[0] == name]
+        signal = measured.signals[uses[0].index] if uses else None
+        if calibration is None or signal is None:
+            continue
+        wanted = math.hypot(calibration.target, calibration.centre or 0.0)
+        if not abs(signal.rms / wanted - 1.0) < UNREACHED:
+            yield (
+                f"{name}: its output has RMS {signal.rms:.3g} where {wanted:.3g} was planned: scaling the weight does "
+                "not scale the output (is it normalised before it is used?)."
+            )
 
 
 def _calibrated(plan: Plan, factors: dict[str, float], notes: tuple[str, ...]) -> Plan:
