@@ -180,6 +180,20 @@ def test_the_best_constant_of_cross_entropy_is_the_entropy_of_the_labels():
     assert constant != pytest.approx(math.log(5), rel=1e-1)
 
 
+def test_the_best_constant_does_not_know_the_labels_of_a_small_batch_by_heart():
+    """Four inputs, five classes: a fitted constant would reach log 4 without knowing anything."""
+    labels = torch.tensor([0, 1, 2, 3])
+    constant = trace(network(), normal(4, 6), loss=lambda o: F.cross_entropy(o, labels)).loss.constant
+    assert constant == pytest.approx(math.log(5), rel=1e-6)
+
+
+def test_the_best_constant_of_pixels_finds_the_axis_of_classes():
+    labels = torch.randint(0, 3, (8, 4, 4), generator=torch.Generator().manual_seed(0)).clamp(max=1)
+    model = torch.nn.Conv2d(2, 3, 1)
+    constant = trace(model, normal(8, 2, 4, 4), loss=lambda o: F.cross_entropy(o, labels)).loss.constant
+    assert constant == pytest.approx(entropy(labels.flatten(), 3), rel=1e-3)
+
+
 def test_the_best_constant_of_a_square_is_the_variance():
     target = normal(32, 5, seed=3) * 2 + 7
     constant = trace(network(), normal(32, 6), loss=lambda o: F.mse_loss(o, target)).loss.constant

@@ -118,32 +118,45 @@ def _describe(value: Any) -> str:
 
 
 def best_constant(loss: Loss, output: Any) -> float | None:
-    """The loss of the best output that ignores the input: one row, the same for every input.
+    """The loss of the best output that ignores the input: one number for each output unit, the same for every input.
 
-    None where the output has no tensor that the loss reads, is too large to search, or the search fails.
+    That is all zeros, or better where the units are fewer than the inputs: fitted to a batch that is smaller than the
+    number of classes, a constant would know the batch's labels by heart.
+
+    None where the output has no single tensor that the loss reads, is too large to search, or the search fails.
     """
     tensors = output_tensors(output)
     if len(tensors) != 1 or tensors[0].dim() == 0 or tensors[0].numel() > CONSTANT_ELEMENTS:
         return None
-    shape, dtype = tensors[0].shape, tensors[0].dtype
-    # One number for each output unit, the same for every input: a class's log prior, a target's mean.
-    guess_shape = (1,) * (len(shape) - 1) + (shape[-1],) if len(shape) == 2 else (1, *shape[1:])
-    guess = torch.zeros(guess_shape, dtype=dtype, device=tensors[0].device, requires_grad=True)
+    shape = tensors[0].shape
+    # Units lie on the last axis, or on the second one of images and sequences of channels.
+    axes = {len(shape) - 1, 1} if len(shape) > 1 else {0}
+    fitted = [axis for axis in axes if len(shape) > 1 and tensors[0].numel() >= shape[axis] ** 2]
+    try:
+        values = [float(loss(_replace(output, tensors[0], torch.zeros_like(tensors[0]))).sum())]
+        values += [_fit_constant(loss, output, tensors[0], axis) for axis in fitted]
+    except Exception:  # the user's loss may want more of the output than its tensor
+        return None
+    found = [value for value in values if math.isfinite(value)]
+    return min(found) if found else None
+
+
+def _fit_constant(loss: Loss, output: Any, tensor: torch.Tensor, axis: int) -> float:
+    """The loss of the best constant along one axis."""
+    size = [1] * tensor.dim()
+    size[axis] = tensor.shape[axis]
+    guess = torch.zeros(size, dtype=tensor.dtype, device=tensor.device, requires_grad=True)
     optimizer = torch.optim.LBFGS([guess], max_iter=CONSTANT_STEPS, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        value = loss(_replace(output, tensors[0], guess.expand(shape)))
-        value.sum().backward()
-        return value.sum()
+        value = loss(_replace(output, tensor, guess.expand(tensor.shape))).sum()
+        value.backward()
+        return value
 
-    try:
-        optimizer.step(closure)
-        with torch.no_grad():
-            value = float(loss(_replace(output, tensors[0], guess.expand(shape))).sum())
-    except Exception:
-        return None
-    return value if math.isfinite(value) else None
+    optimizer.step(closure)
+    with torch.no_grad():
+        return float(loss(_replace(output, tensor, guess.expand(tensor.shape))).sum())
 
 
 def _replace(output: Any, old: torch.Tensor, new: torch.Tensor) -> Any:
