@@ -8,7 +8,14 @@ import pytest
 
 import penstock
 
-collect_ignore_glob = [] if importlib.util.find_spec("torch") else ["src/penstock/torch/*", "src/penstock/demo/*"]
+_NEEDED_BY = {"torch": ("torch", "demo"), "jax": ("jax",), "keras": ("keras",)}
+collect_ignore_glob = [
+    f"src/penstock/{folder}/*"
+    for framework, folders in _NEEDED_BY.items()
+    # A folder of tests with the framework's name counts as a package too, but has no file.
+    if getattr(importlib.util.find_spec(framework), "origin", None) is None
+    for folder in folders
+]
 
 
 @pytest.fixture(autouse=True)

@@ -19,8 +19,8 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "penstock"
 
 ORDER = tuple(
     """
-    errors randomness geometry fan_table inputs quadrature moments activations gains recipes graph saturation signals
-    frameworks checks ledger report planning torch doors demo cli testing pytest_plugin __init__
+    errors randomness geometry fan_table inputs quadrature moments activations gains recipes conventions numpy graph saturation signals
+    frameworks checks ledger report planning torch jax keras doors demo cli testing pytest_plugin __init__
     """.split()
 )
 
@@ -30,11 +30,13 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("frameworks", "report"): "the same",
 }
 
-FRAMEWORKS = frozenset({"torch", "torchvision", "jax", "jaxlib", "flax", "keras", "tensorflow"})
+FRAMEWORKS = frozenset({"torch", "torchvision", "jax", "jaxlib", "flax", "equinox", "haiku", "keras", "tensorflow"})
 
 # Layer -> frameworks that it may import; with "inside functions" only where True.
 ADAPTERS: dict[str, tuple[frozenset[str], bool]] = {
     "torch": (frozenset({"torch"}), False),
+    "jax": (frozenset({"jax", "haiku"}), False),
+    "keras": (frozenset({"keras", "tensorflow"}), False),
     "demo": (frozenset({"torch"}), True),
 }
 

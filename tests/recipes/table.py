@@ -6,16 +6,39 @@ import math
 
 from penstock.geometry import Geometry
 from penstock.recipes import (
+    S4D,
+    Bilinear,
     Blocks,
+    BoundedNormal,
+    Chrono,
     Constant,
+    ConvolutionOrthogonal,
+    CyclicIdentity,
+    DeltaOrthogonal,
+    Hippo,
+    Icnr,
     Identity,
+    LogIndex,
+    LogitOfUniform,
+    LogOfUniform,
+    LooksLinear,
+    Modular,
     Normal,
     Orthogonal,
     PerBlock,
     Recipe,
+    Ring,
+    SemiOrthogonal,
+    Siren,
+    Sparse,
+    Spectral,
+    StepSize,
     TruncatedNormal,
     Uniform,
+    UniformBetween,
+    UniformGate,
     VarianceScaling,
+    ZerO,
     he_normal,
 )
 
@@ -54,9 +77,67 @@ RECIPES: dict[str, Recipe] = {
     "variance_scaling truncated": VarianceScaling(1.0, "fan_avg", "truncated_normal"),
     "orthogonal": Orthogonal(math.sqrt(2.0)),
     "identity": Identity(2.0),
+    "spectral": Spectral(0.7),
+    "bounded_normal": BoundedNormal(0.1, 0.5, -0.6, 0.9),
+    "uniform_between": UniformBetween(0.5, 2.0),
+    "semi_orthogonal": SemiOrthogonal(1.5),
+    "siren": Siren(),
+    "siren first": Siren(first=True),
+    "sparse": Sparse(5, gain=0.5),
+    "sparse per input": Sparse(3, "input"),
+    "modular": Modular(1.5),
+    "cyclic_identity": CyclicIdentity(1e-3),
+    "zero_hadamard": ZerO(2.0),
 }
 BLOCKS = Blocks((Orthogonal(1.0), VarianceScaling(2.0, "fan_out", "uniform"), Constant(1.0)))
 FORGET = PerBlock((0.0, 1.0, -2.0), (12, 30, 6))
+
+WIDENING = ("conv", "depthwise", "grouped")
+STATES = Geometry((3, 8, 8))
+GATES = Geometry((4 * 24,))
+ANY = {"conv": GEOMETRIES["conv"], "long bias": Geometry((960,)), "empty": GEOMETRIES["empty"]}
+# Recipes that suit some geometries only.
+SPECIAL: dict[str, tuple[Recipe, dict[str, Geometry]]] = {
+    "log_of_uniform": (LogOfUniform(1.0, 16.0), ANY),
+    "log_of_uniform from 0": (LogOfUniform(0.0, 6.28), ANY),
+    "logit_of_uniform": (LogitOfUniform(0.01), ANY),
+    "log_index": (LogIndex(), ANY),
+    "step_size": (StepSize(), ANY),
+    "step_size of mamba": (StepSize(stored="inverse_softplus", floor=1e-4), ANY),
+    "ring": (Ring(0.4, 0.99), ANY),
+    "ring of griffin": (Ring(0.9, 0.999, "inverse_softplus"), ANY),
+    "hippo": (Hippo("B"), ANY),
+    "s4d": (S4D("lin", "imag"), ANY),
+    "s4d decay": (S4D("real", "log_decay", 0.5), ANY),
+    "delta_orthogonal": (DeltaOrthogonal(1.5), {name: GEOMETRIES[name] for name in (*WIDENING, "linear")}),
+    "delta_orthogonal keeping the rms": (DeltaOrthogonal(1.5, "rms"), {"conv": GEOMETRIES["conv"]}),
+    "convolution_orthogonal": (ConvolutionOrthogonal(0.5), {name: GEOMETRIES[name] for name in WIDENING}),
+    "looks_linear": (
+        LooksLinear("hidden", 1.5),
+        {name: GEOMETRIES[name] for name in ("linear", "wide", "input first", "conv", "experts", "heads", "qkv")},
+    ),
+    "looks_linear first": (LooksLinear("first"), {"linear": GEOMETRIES["linear"], "conv": GEOMETRIES["conv"]}),
+    "looks_linear last": (LooksLinear("last"), {"wide": GEOMETRIES["wide"], "conv": GEOMETRIES["conv"]}),
+    "bilinear": (Bilinear(2.0), {name: GEOMETRIES[name] for name in (*WIDENING, "transposed")}),
+    "icnr": (Icnr(he_normal(), 4), {name: GEOMETRIES[name] for name in ("linear", "conv", "wide", "input first")}),
+    "icnr of runs": (Icnr(he_normal(), 4, "tensorflow"), {"conv": GEOMETRIES["conv"]}),
+    "icnr of itself": (Icnr(Icnr(Normal(1.0), 2), 3, "tensorflow"), {"conv": GEOMETRIES["conv"]}),
+    "blocks": (BLOCKS, {"qkv": GEOMETRIES["qkv"]}),
+    "per_block": (FORGET, {"bias": BIAS}),
+    "chrono": (Chrono(100.0), {"gates": GATES}),
+    "chrono of a GRU": (Chrono(50.0, 3, 1, None), {"bias": BIAS}),
+    "uniform_gate": (UniformGate(), {"gates": GATES}),
+    "hippo A": (Hippo("A"), {"states": STATES}),
+    "hippo P": (Hippo("P", 0.5), {"states": STATES}),
+    "s4d inv": (S4D("inv"), {"states": STATES}),
+    "s4d legs": (S4D("legs"), {"states": STATES}),
+}
+ELEMENTWISE = ("constant", "normal", "truncated_normal", "uniform")
+DETERMINISTIC = frozenset(
+    "constant identity per_block cyclic_identity zero_hadamard log_index hippo s4d bilinear".split()
+)
+REPEATS = {"looks_linear": 4, "icnr": 6, "chrono": 2}
+"""How often a value occurs in one draw at most, which makes the standard errors larger by the square root."""
 
 
 def cases() -> list[tuple[str, Recipe, Geometry]]:
@@ -66,7 +147,10 @@ def cases() -> list[tuple[str, Recipe, Geometry]]:
         for name, recipe in RECIPES.items()
         for place, geometry in GEOMETRIES.items()
     ]
-    biases = [
-        (f"{name} on bias", RECIPES[name], BIAS) for name in ("constant", "normal", "truncated_normal", "uniform")
+    biases = [(f"{name} on bias", RECIPES[name], BIAS) for name in ELEMENTWISE]
+    special = [
+        (f"{name} on {place}", recipe, geometry)
+        for name, (recipe, places) in SPECIAL.items()
+        for place, geometry in places.items()
     ]
-    return [*plain, *biases, ("blocks on qkv", BLOCKS, GEOMETRIES["qkv"]), ("per_block on bias", FORGET, BIAS)]
+    return [*plain, *biases, *special]

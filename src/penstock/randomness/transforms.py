@@ -146,6 +146,24 @@ TRANSFORMS: dict[str, Callable[[U32], F32]] = {
 }
 
 
+def bfloat16_bits(values: F32) -> npt.NDArray[np.uint16]:
+    """The bits of the nearest bfloat16 values, ties to even; NaN stays NaN.
+
+    Args:
+        values: float32, any shape.
+
+    Returns:
+        Upper halves of the float32 format, same shape.
+
+    Examples:
+        >>> [hex(bits) for bits in bfloat16_bits(np.array([1.0, 1.00390625, 1.01171875], dtype=np.float32))]
+        ['0x3f80', '0x3f80', '0x3f82']
+    """
+    bits = values.view(np.uint32)
+    rounded = (bits + np.uint32(0x7FFF) + ((bits >> 16) & np.uint32(1))) >> 16
+    return np.where(np.isnan(values), (bits >> 16) | np.uint32(0x0040), rounded).astype(np.uint16)
+
+
 def _minus_log2_of_four_times(quarter: F32) -> F32:
     """-log2(4 q) for 0 < q <= 1/4: the exponent as an integer, the mantissa by a polynomial."""
     bits = quarter.view(np.int32)

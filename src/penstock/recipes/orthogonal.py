@@ -13,7 +13,8 @@ from penstock.geometry import Geometry
 from penstock.randomness import Window, fill
 from penstock.randomness.windows import checked_window
 from penstock.recipes.blocks import Blocks
-from penstock.recipes.matrices import from_matrices, matrix_stack, to_matrices
+from penstock.recipes.householder import haar
+from penstock.recipes.matrices import from_matrices, matrix_stack
 from penstock.recipes.recipe import Moments, Recipe, finite
 
 
@@ -36,8 +37,10 @@ class Orthogonal(Recipe):
     Attributes:
         gain: RMS out over RMS in, >= 0.
 
-    Limits: QR in float64 rounds differently between linear-algebra libraries, so values agree on all machines to about
-    1e-7 of the largest and are bit-identical only where the library is the same.
+    Sameness: the Gaussian draws have the same bits everywhere. The matrix made of them is the same everywhere up to
+    rounding, about 1e-6 of the length of a row or column, and bit-identical for one linear-algebra library on one kind
+    of processor with one number of threads: such libraries sum products in different orders. A window has the bits of
+    the same part of the whole. max|Q^T Q - I| < 1e-5.
 
     Examples:
         >>> w = Orthogonal(1.0).draw(Geometry((6, 3), in_axes=(1,), out_axes=(0,)), 7)
@@ -51,7 +54,7 @@ class Orthogonal(Recipe):
     formula: ClassVar[str] = "W = gain max(1, sqrt(out/in)) Q, Q Haar-distributed (semi-)orthogonal"
     when: ClassVar[str] = "deep plain stacks and recurrent weights, where products of many matrices must not degenerate"
     source: ClassVar[str] = (
-        "Saxe, McClelland, Ganguli 2014, arXiv:1312.6120; Mezzadri 2007, math-ph/0609050 (sign correction); "
+        "Saxe, McClelland, Ganguli 2014, arXiv:1312.6120; Stewart 1980 and Mezzadri 2007, math-ph/0609050 (sampling); "
         "Martens et al. 2021, arXiv:2110.01765 (factor for widening layers)"
     )
 
@@ -64,26 +67,36 @@ class Orthogonal(Recipe):
         return Moments(0.0, self.gain / math.sqrt(fan_in) if fan_in else 0.0)
 
     def draw(self, geometry: Geometry, key: int, *, window: Window | None = None) -> npt.NDArray[np.float32]:
-        """Gaussian matrices from the key's stream, orthogonalised, then the window cut out."""
+        """Reflections drawn from the key's stream, multiplied, then the window cut out.
+
+        Matrix number i of the stack of (experts and groups), with sides n <= m, uses the elements [i, k, j], k <= j, of
+        a normal tensor of shape (stack, n, m).
+        """
         if geometry.blocks:
             return Blocks((self,) * len(geometry.blocks)).draw(geometry, key, window=window)
-        _, _, rows, columns = matrix_stack("Orthogonal.draw", geometry)
+        _, groups, rows, columns = matrix_stack("Orthogonal.draw", geometry)
         taken = checked_window("Orthogonal.draw", geometry.shape, window)
-        # Of stacked weights only those that the window touches are made.
-        made = tuple(
-            slice(part.start, part.stop) if axis in geometry.batch_axes else slice(0, geometry.shape[axis])
-            for axis, part in enumerate(taken)
-        )
-        part = replace(geometry, shape=tuple(piece.stop - piece.start for piece in made))
-        gaussian = fill("normal", geometry.shape, key, window=made)
-        if gaussian.size == 0:
+        if math.prod(geometry.shape) == 0 or not all(taken):
             return np.zeros([len(part) for part in taken], dtype=np.float32)
-        factor = self.std(geometry) * math.sqrt(max(rows, columns))
-        rotations = factor * haar(to_matrices("Orthogonal.draw", part, gaussian))
-        whole = from_matrices(part, rotations.astype(np.float32))
+        # Of stacked weights only those that the window touches are made.
+        stack = tuple(geometry.shape[axis] for axis in geometry.batch_axes)
+        made = tuple(slice(taken[axis].start, taken[axis].stop) for axis in geometry.batch_axes)
+        n, m = sorted((rows, columns))
+
+        def normal(start: int, stop: int) -> npt.NDArray[np.float32]:
+            part = (*made, slice(0, groups), slice(start, stop), slice(start, m))
+            return fill("normal", (*stack, groups, n, m), key, window=part)
+
+        count = math.prod(len(taken[axis]) for axis in geometry.batch_axes)
+        matrices = haar((*(len(taken[axis]) for axis in geometry.batch_axes), groups, rows, columns), normal)
+        matrices *= np.float32(self.std(geometry) * math.sqrt(m))
+        shape = tuple(
+            len(taken[axis]) if axis in geometry.batch_axes else size for axis, size in enumerate(geometry.shape)
+        )
+        whole = from_matrices(replace(geometry, shape=shape), matrices.reshape(count, groups, rows, columns))
         cut = tuple(
-            slice(None) if axis in geometry.batch_axes else slice(piece.start, piece.stop)
-            for axis, piece in enumerate(taken)
+            slice(None) if axis in geometry.batch_axes else slice(part.start, part.stop)
+            for axis, part in enumerate(taken)
         )
         return np.ascontiguousarray(whole[cut])
 
@@ -94,25 +107,3 @@ class Orthogonal(Recipe):
     def describe(self) -> str:
         """E.g. "orthogonal(gain=1)"."""
         return f"orthogonal(gain={self.gain:.4g})"
-
-
-def haar(gaussian: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Haar-distributed matrices from Gaussian ones: orthonormal rows where wide, orthonormal columns where tall.
-
-    The Q of a QR decomposition is not Haar-distributed, because LAPACK picks its signs; multiplying each column by the
-    sign of R's diagonal mends that. np.sign would wipe out a column where the diagonal is 0.
-
-    Args:
-        gaussian: independent N(0, 1) elements, shape (..., rows, columns).
-
-    Returns:
-        Q, same shape.
-
-    Source:
-        Mezzadri 2007, "How to generate random matrices from the classical compact groups", section 5
-    """
-    wide = gaussian.shape[-2] < gaussian.shape[-1]
-    tall = np.asarray(gaussian.swapaxes(-1, -2) if wide else gaussian, dtype=np.float64)
-    q, r = np.linalg.qr(tall)
-    q *= np.where(np.diagonal(r, axis1=-2, axis2=-1) < 0.0, -1.0, 1.0)[..., None, :]
-    return q.swapaxes(-1, -2) if wide else q

@@ -3,20 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from penstock.errors import ArgumentError, closest, message
+from penstock.recipes import named, poincare, random_walk
+from penstock.recipes.bilinear import Bilinear
 from penstock.recipes.blocks import Blocks
+from penstock.recipes.bounded_normal import BoundedNormal
+from penstock.recipes.chrono import Chrono
 from penstock.recipes.constant import Constant
+from penstock.recipes.convolution_orthogonal import ConvolutionOrthogonal
+from penstock.recipes.cyclic_identity import CyclicIdentity
+from penstock.recipes.delta_orthogonal import DeltaOrthogonal
+from penstock.recipes.entry import CatalogueEntry
+from penstock.recipes.families import adapters, implicit, recurrent, reinforcement, state_space, transformers, vision
+from penstock.recipes.from_values import mimetic
+from penstock.recipes.from_values import state_space as from_state_space
+from penstock.recipes.from_values.eva import ENTRIES as EVA
+from penstock.recipes.from_values.lora_ga import ENTRIES as LORA_GA
+from penstock.recipes.from_values.low_rank import ENTRIES as LOW_RANK
+from penstock.recipes.from_values.olora import ENTRIES as OLORA
+from penstock.recipes.from_values.pissa import ENTRIES as PISSA
+from penstock.recipes.from_values.weight_selection import ENTRIES as WEIGHT_SELECTION
+from penstock.recipes.hippo import Hippo
+from penstock.recipes.icnr import Icnr
 from penstock.recipes.identity import Identity
+from penstock.recipes.log_index import LogIndex
+from penstock.recipes.log_of_uniform import LogOfUniform
+from penstock.recipes.logit_of_uniform import LogitOfUniform
+from penstock.recipes.looks_linear import LooksLinear
+from penstock.recipes.modular import Modular
 from penstock.recipes.normal import Normal
 from penstock.recipes.orthogonal import Orthogonal
 from penstock.recipes.per_block import PerBlock
 from penstock.recipes.recipe import Recipe
+from penstock.recipes.ring import Ring
+from penstock.recipes.s4d import S4D
 from penstock.recipes.scaling import VarianceScaling
+from penstock.recipes.schemes.registry import SCHEMES
+from penstock.recipes.semi_orthogonal import SemiOrthogonal
+from penstock.recipes.siren import Siren
+from penstock.recipes.sparse import Sparse
+from penstock.recipes.spectral import Spectral
+from penstock.recipes.step_size import StepSize
 from penstock.recipes.truncated import TruncatedNormal
 from penstock.recipes.uniform import Uniform
+from penstock.recipes.uniform_between import UniformBetween
+from penstock.recipes.uniform_gate import UniformGate
+from penstock.recipes.zero_hadamard import ZerO
 
 RECIPES: dict[str, type[Recipe]] = {
     recipe.name: recipe
@@ -24,42 +59,74 @@ RECIPES: dict[str, type[Recipe]] = {
         Constant,
         Normal,
         TruncatedNormal,
+        BoundedNormal,
         Uniform,
+        UniformBetween,
         VarianceScaling,
+        Spectral,
+        Siren,
+        Sparse,
         Orthogonal,
+        SemiOrthogonal,
+        Modular,
+        DeltaOrthogonal,
+        ConvolutionOrthogonal,
+        LooksLinear,
         Identity,
+        CyclicIdentity,
+        ZerO,
+        Bilinear,
+        Icnr,
         Blocks,
         PerBlock,
+        Chrono,
+        UniformGate,
+        LogitOfUniform,
+        LogOfUniform,
+        LogIndex,
+        StepSize,
+        Ring,
+        Hippo,
+        S4D,
     )
 }
 """Every recipe by its name."""
 
-
-@dataclass(frozen=True, slots=True)
-class CatalogueEntry:
-    """One line of the catalogue.
-
-    Attributes:
-        name: as in plans and JSON.
-        formula: the law of one element.
-        when: what the rule is for.
-        source: where it was published.
-    """
-
-    name: str
-    formula: str
-    when: str
-    source: str
+_FUNCTIONS = (
+    *named.ENTRIES,
+    *random_walk.ENTRIES,
+    *poincare.ENTRIES,
+    *recurrent.ENTRIES,
+    *state_space.ENTRIES,
+    *transformers.ENTRIES,
+    *vision.ENTRIES,
+    *implicit.ENTRIES,
+    *reinforcement.ENTRIES,
+    *adapters.ENTRIES,
+    *LOW_RANK,
+    *PISSA,
+    *OLORA,
+    *EVA,
+    *LORA_GA,
+    *mimetic.ENTRIES,
+    *from_state_space.ENTRIES,
+    *WEIGHT_SELECTION,
+)
+"""What the catalogue says about the rules that are functions."""
 
 
 def catalogue() -> tuple[CatalogueEntry, ...]:
-    """Every recipe with its formula, its use and its source.
+    """Every recipe, scheme and rule with its formula, its use and its source.
 
     Examples:
         >>> catalogue()[0].name
         'constant'
+        >>> sorted({entry.kind for entry in catalogue()})
+        ['family', 'from values', 'named rule', 'recipe', 'scheme']
     """
-    return tuple(CatalogueEntry(r.name, r.formula, r.when, r.source) for r in RECIPES.values())
+    recipes = [CatalogueEntry(r.name, r.formula, r.when, r.source) for r in RECIPES.values()]
+    schemes = [CatalogueEntry(s.name, s.formula, s.when, s.source, "scheme") for s in SCHEMES.values()]
+    return (*recipes, *_FUNCTIONS, *schemes)
 
 
 def recipe_from_dict(data: Mapping[str, Any]) -> Recipe:
