@@ -21,7 +21,7 @@ demo: $(INSTALLED)
 	$(BIN)/penstock demo
 
 test: $(TOOLS)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses auto
 
 lint: $(TOOLS)
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,15 @@ collect_ignore_glob = [
     if getattr(importlib.util.find_spec(framework), "origin", None) is None
     for folder in folders
 ]
+
+
+_TESTS = Path(__file__).parent / "tests"
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Helpers beside the tests hold no examples, and some are scripts that other processes run."""
+    helper = collection_path.suffix == ".py" and not collection_path.name.startswith(("test_", "conftest"))
+    return True if helper and _TESTS in collection_path.parents else None
 
 
 @pytest.fixture(autouse=True)

@@ -19,8 +19,9 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "penstock"
 
 ORDER = tuple(
     """
-    errors randomness geometry fan_table inputs quadrature moments activations gains recipes conventions numpy graph saturation signals
-    frameworks checks ledger report planning torch jax keras doors demo cli testing pytest_plugin __init__
+    errors randomness geometry fan_table inputs quadrature moments activations gains recipes conventions numpy
+    graph saturation signals frameworks checks ledger report planning torch jax keras doors demo cli testing
+    pytest_plugin __init__
     """.split()
 )
 

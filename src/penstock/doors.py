@@ -47,13 +47,13 @@ def check(model: Any, batch: Any, *, loss: Callable[[Any], Any] | None = None) -
     return adapter_of(model, "check").check(model, batch, loss=loss)
 
 
-def plan(
-    model: Any, batch: Any, *, loss: Callable[[Any], Any] | None = None, keep: Sequence[str] = ()
-) -> Plan:
+def plan(model: Any, batch: Any, *, loss: Callable[[Any], Any] | None = None, keep: Sequence[str] = ()) -> Plan:
     """Choose a recipe for every parameter of a model, with the reason; nothing is changed.
 
     Args:
-        model, batch, loss: as for `penstock.check`.
+        model: as for `penstock.check`, as are batch and loss.
+        batch: one batch of data, as real as can be: its scale is read.
+        loss: maps the model's output to a scalar.
         keep: names, or patterns such as "encoder.*", of parameters to leave alone: those loaded from a checkpoint.
 
     Returns:
@@ -83,7 +83,10 @@ def initialize(
     """Give a model the right start: check, plan, write, correct on the batch, check again. In place.
 
     Args:
-        model, batch, loss, keep: as for `penstock.plan`.
+        model: as for `penstock.plan`, as are the others.
+        batch: one batch of data; each layer is corrected on it.
+        loss: maps the model's output to a scalar.
+        keep: names or patterns of parameters to leave alone.
         seed: 0 <= seed < 2**64. The same seed and parameter names give the same draws, whatever else is in the model.
 
     Returns:
@@ -102,9 +105,7 @@ def initialize(
     return adapter_of(model, "initialize").initialize(model, batch, loss=loss, seed=seed, keep=keep)
 
 
-def gain(
-    activation: str | Callable[[Any], Any], *, variance: float = 1.0, convention: Convention = "exact"
-) -> Gain:
+def gain(activation: str | Callable[[Any], Any], *, variance: float = 1.0, convention: Convention = "exact") -> Gain:
     """The factor by which weights make up for what an activation does to its input; see `penstock.gains.gain`.
 
     Args:
@@ -135,7 +136,8 @@ def fans(layer: Any, **roles: Any) -> FansTable:
 
     Args:
         layer: a module, or a weight or its shape.
-        **roles: for a weight or a shape: in_axes, out_axes, window_axes, batch_axes, groups; see `penstock.fan_table.fans_of_shape`.
+        **roles: for a weight or a shape: in_axes, out_axes, window_axes, batch_axes, groups, ...; see
+            `penstock.fan_table.fans_of_shape`.
 
     Returns:
         A table that prints; of a layer with one weight also `.fan_in` and `.fan_out`.

@@ -16,8 +16,8 @@ class Fans:
     """How many terms one weight tensor sums.
 
     Attributes:
-        fan_in: terms that are summed into one output unit. Count, may be a fraction for strided transposed convolutions.
-        fan_out: terms that one input unit's gradient sums, of one block where several are fused. Count, may be a fraction.
+        fan_in: terms that are summed into one output unit. Count; a fraction for some strided transposed convolutions.
+        fan_out: terms that one input unit's gradient sums, of one block where several are fused. Count or fraction.
     """
 
     fan_in: float

@@ -149,7 +149,12 @@ def transformer(depth: int = 12, *, model: str = "GPT") -> Builder:
         )
         build.add("pointwise", "gelu", rms=0.4 * f, path=f"{at}.mlp.act", shape=(4, 128, 3072))
         build.add(
-            "contraction", "linear", rms=0.15 * f, path=f"{at}.mlp.c_proj", shape=shape, weight=f"{at}.mlp.c_proj.weight"
+            "contraction",
+            "linear",
+            rms=0.15 * f,
+            path=f"{at}.mlp.c_proj",
+            shape=shape,
+            weight=f"{at}.mlp.c_proj.weight",
         )
         build.add("sum", "add", rms=1.0 + 0.01 * i, path=at, shape=shape)
     build.add("norm", "layer_norm", rms=1.0, path="transformer.ln_f", shape=shape)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 import penstock
 from zoo.breaks import BREAKS, CASES, Case
@@ -16,15 +15,6 @@ HEALTHY = (*PLAIN, *HF, *HF_SCALED)
 CODES = (
     "A101 A102 B101 B102 B103 B104 F101 F102 F103 G101 G102 L101 L102 L103 P101 P102 S101 S102 S103 U102 U103".split()
 )
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    # The models are tiny: threads only wait for each other.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("row", HEALTHY, ids=lambda row: row.name)

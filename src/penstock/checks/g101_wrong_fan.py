@@ -145,9 +145,9 @@ def find_fits(measured: Measured) -> list[list[Fit]]:
         weak = accident >= FAN_ACCIDENT or rule[0].startswith(SHARD)
         # Too few weights, or a number that people type: their spread alone says too little, the harm that this mistake
         # does must be there as well.
-        group = [fit for fit in group if not (weak or _is_round(fit.spread)) or _does_harm(measured, fit)]
-        if group:
-            groups.append(group)
+        sound = [fit for fit in group if not (weak or _is_round(fit.spread)) or _does_harm(measured, fit)]
+        if sound:
+            groups.append(sound)
     # Several mistakes may fit one weight: the one that explains most weights, and those most closely, is told.
     return sorted(groups, key=lambda group: (-len(group), sum(_misfit(fit) for fit in group) / len(group)))
 

@@ -52,7 +52,11 @@ def _with_centred_biases(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     """Say of each bias that calibration will set what it will be set for."""
     centres = {c.bias: c.centre for e in entries if (c := e.calibration) is not None and c.centre is not None}
     return tuple(
-        replace(e, reason=f"bias of a kernel-shaped layer: drawn zero, then calibration centres each unit at {centres[e.name]:.3g}")
+        replace(
+            e,
+            reason="bias of a kernel-shaped layer: drawn zero, then calibration centres each unit at "
+            f"{centres[e.name]:.3g}",
+        )
         if e.name in centres and e.recipe is not None
         else e
         for e in entries

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from penstock.planning.plan import Calibration, Plan
-from penstock.torch.batch import arguments, call, check_model, eager, named_tensors, unwrapped
-from penstock.torch.guard import untouched
-from penstock.torch.recording import Step
-from penstock.torch.trace import Tracer
+from penstock.torch.measure.batch import arguments, call, check_model, eager, named_tensors, unwrapped
+from penstock.torch.measure.guard import untouched
+from penstock.torch.trace.recording import Step
+from penstock.torch.trace.tracer import Tracer
 
 FACTOR_RANGE = (1e-3, 1e3)
 """A layer that needs a larger correction than this is not what the plan took it for: it is left and named."""

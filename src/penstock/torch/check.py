@@ -16,7 +16,7 @@ from penstock.graph import Graph, Node
 from penstock.report.report import Report
 from penstock.saturation import saturated_share
 from penstock.signals import Measured, SignalStats
-from penstock.torch.batch import (
+from penstock.torch.measure.batch import (
     Loss,
     arguments,
     batch_size,
@@ -27,14 +27,14 @@ from penstock.torch.batch import (
     output_tensors,
     unwrapped,
 )
-from penstock.torch.blocks import real_float
-from penstock.torch.guard import untouched
-from penstock.torch.loss import backward, check_loss
-from penstock.torch.meter import Reading, StatsMeter, rms_of
-from penstock.torch.parameters import measure_parameters
+from penstock.torch.measure.blocks import real_float
+from penstock.torch.measure.guard import untouched
+from penstock.torch.measure.loss import backward, check_loss
+from penstock.torch.measure.meter import Reading, StatsMeter, rms_of
+from penstock.torch.measure.parameters import measure_parameters
 from penstock.torch.roles import model_roles
-from penstock.torch.simplify import simplify
-from penstock.torch.trace import Tracer
+from penstock.torch.trace.simplify import simplify
+from penstock.torch.trace.tracer import Tracer
 
 
 def check(model: nn.Module, batch: Any, *, loss: Loss | None = None) -> Report:

@@ -13,9 +13,9 @@ from penstock.checks.registry import find
 from penstock.planning.build import build_plan
 from penstock.planning.plan import Initialization, Plan
 from penstock.report.report import Report
-from penstock.torch.batch import Loss
 from penstock.torch.calibrate import calibrate
 from penstock.torch.check import check, measure
+from penstock.torch.measure.batch import Loss
 from penstock.torch.write import all_or_nothing, apply
 
 UNREACHED = 0.1
