@@ -98,9 +98,9 @@ TESTS = """
 
 def run(arguments: list[str], folder: Path) -> str:
     command = [sys.executable, *arguments]
-    done = subprocess.run(
-        command, cwd=folder, env={"PYTHONPATH": str(SOURCE)}, capture_output=True, text=True, check=False, timeout=120
-    )
+    # Where penstock is installed its entry point would register the plugin a second time.
+    env = {"PYTHONPATH": str(SOURCE), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=120)
     return done.stdout + done.stderr
 
 

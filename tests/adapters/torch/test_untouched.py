@@ -108,7 +108,8 @@ def snapshot(model: nn.Module) -> dict[str, Any]:
         },
         "global hooks": [len(getattr(module_hooks, n)) for n in GLOBAL_HOOKS],
         "torch random": torch.get_rng_state(),
-        "numpy random": np.random.get_state()[1].tolist(),  # noqa: NPY002  the global state is what is looked at
+        # The global state is what is looked at: its words and its position.
+        "numpy random": (np.random.get_state()[1].tolist(), np.random.get_state()[2]),  # noqa: NPY002
         "python random": random.getstate(),
         "modes": (torch.is_grad_enabled(), torch.is_inference_mode_enabled()),
     }
