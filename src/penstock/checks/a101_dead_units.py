@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from penstock.checks.by_design import constant_by_design
 from penstock.checks.check import Check
 from penstock.checks.finding import Finding, Severity
-from penstock.checks.places import number, others_of, place_of, shape_of
+from penstock.checks.places import number, signal_finding
 from penstock.checks.thresholds import DEAD_CHANCE, DEAD_ERROR, DEAD_MIN_UNITS, DEAD_SIGMAS, DEAD_WARNING
 from penstock.signals import Measured
 
@@ -43,19 +43,18 @@ def _finding(measured: Measured, severity: Severity, cases: list[tuple[int, floa
     index, share, limit = cases[0]
     signal = measured.signals[index]
     units = signal.units if signal is not None else 0
-    return Finding(
-        code=CHECK.code,
+    return signal_finding(
+        CHECK,
+        measured,
+        index,
+        others=[i for i, _, _ in cases],
         severity=severity,
-        title=CHECK.title,
-        place=place_of(measured, index),
-        shape=shape_of(measured, index),
         observation=f"{number(100 * share)} % of its {units} units are 0 for all {measured.batch_size} inputs; "
         f"{number(100 * limit)} % is too many.",
         cause="biases far below zero, or inputs of one sign and large mean against weights that are not centred",
         hint="penstock.initialize(model, batch)  # or by hand: torch.nn.init.zeros_(layer.bias)",
         value=share,
         threshold=limit,
-        others=others_of((place_of(measured, i) for i, _, _ in cases), first=place_of(measured, index)),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from penstock.checks.check import Check
 from penstock.checks.finding import Finding, Severity
-from penstock.checks.places import number, others_of, place_of, shape_of
+from penstock.checks.places import number, signal_finding
 from penstock.checks.thresholds import SATURATED_ERROR, SATURATED_GATE, SATURATED_WARNING
 from penstock.checks.walk import tail_signals
 from penstock.graph import Graph
@@ -45,19 +45,18 @@ def _run(measured: Measured) -> Iterator[Finding]:
     if worst is not None:
         cases = found[worst]
         index, share, limit = cases[0]
-        yield Finding(
-            code=CHECK.code,
+        yield signal_finding(
+            CHECK,
+            measured,
+            index,
+            others=[i for i, _, _ in cases],
             severity=worst,
-            title=CHECK.title,
-            place=place_of(measured, index),
-            shape=shape_of(measured, index),
             observation=f"{number(100 * share)} % of its elements lie on a flat end of {graph.nodes[index].op}; "
             f"{number(100 * limit)} % is too many.",
             cause="pre-activations far too large: weights with too large a scale, or inputs that are not normalized",
             hint="penstock.initialize(model, batch)",
             value=share,
             threshold=limit,
-            others=others_of((place_of(measured, i) for i, _, _ in cases), first=place_of(measured, index)),
         )
 
 

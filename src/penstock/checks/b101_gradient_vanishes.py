@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from penstock.checks.by_design import constant_by_design
 from penstock.checks.check import Check
 from penstock.checks.finding import Finding
-from penstock.checks.places import number, others_of, place_of, shape_of
+from penstock.checks.places import number, signal_finding
 from penstock.checks.thresholds import VANISH_ERROR, VANISH_WARNING
 from penstock.checks.walk import Level, backward_levels, last_run
 from penstock.signals import Measured
@@ -28,19 +28,18 @@ def _run(measured: Measured) -> Iterator[Finding]:
     share = 10.0**worst.below
     limit = VANISH_ERROR if share < VANISH_ERROR else VANISH_WARNING
     first = next(level for level in run if level.below < math.log10(limit))
-    yield Finding(
-        code=CHECK.code,
+    yield signal_finding(
+        CHECK,
+        measured,
+        first.index,
+        others=[level.index for level in run],
         severity="error" if limit == VANISH_ERROR else "warning",
-        title=CHECK.title,
-        place=place_of(measured, first.index),
-        shape=shape_of(measured, first.index),
         observation=f"Here {number(10.0**first.below)} of the gradient's norm at the output is left, and "
         f"{number(share)} at the first layers; less than {number(limit)} is too little.",
         cause="weights too small for the slopes of their functions, or functions on their flat ends",
         hint="penstock.initialize(model, batch)",
         value=share,
         threshold=limit,
-        others=others_of((place_of(measured, level.index) for level in run), first=place_of(measured, first.index)),
     )
 
 

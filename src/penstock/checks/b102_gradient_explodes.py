@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from penstock.checks.check import Check
 from penstock.checks.finding import Finding
-from penstock.checks.places import number, others_of, place_of, shape_of
+from penstock.checks.places import number, signal_finding
 from penstock.checks.thresholds import EXPLODE_ERROR, EXPLODE_WARNING
 from penstock.checks.walk import backward_levels
 from penstock.signals import Measured
@@ -21,19 +21,18 @@ def _run(measured: Measured) -> Iterator[Finding]:
     growth = 10.0**worst.above
     limit = EXPLODE_ERROR if growth > EXPLODE_ERROR else EXPLODE_WARNING
     first = next(level for level in high if level.above > math.log10(limit))
-    yield Finding(
-        code=CHECK.code,
+    yield signal_finding(
+        CHECK,
+        measured,
+        first.index,
+        others=[level.index for level in high],
         severity="error" if limit == EXPLODE_ERROR else "warning",
-        title=CHECK.title,
-        place=place_of(measured, first.index),
-        shape=shape_of(measured, first.index),
         observation=f"Here the gradient's norm is {number(10.0**first.above)} times that nearer the output, and grows "
         f"to {number(growth)} times; more than {number(limit)} is too much.",
         cause="weights too large for the slopes of their functions, or norms whose inputs are tiny",
         hint="penstock.initialize(model, batch)",
         value=growth,
         threshold=limit,
-        others=others_of((place_of(measured, level.index) for level in high), first=place_of(measured, first.index)),
     )
 
 

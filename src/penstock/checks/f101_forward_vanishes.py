@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from penstock.checks.by_design import constant_by_design
 from penstock.checks.check import Check
 from penstock.checks.finding import Finding
-from penstock.checks.places import number, others_of, place_of, shape_of
+from penstock.checks.places import number, signal_finding
 from penstock.checks.thresholds import VANISH_ERROR, VANISH_WARNING
 from penstock.checks.walk import forward_levels, last_run, tail_signals
 from penstock.signals import Measured
@@ -26,19 +26,18 @@ def _run(measured: Measured) -> Iterator[Finding]:
     limit = VANISH_ERROR if share < VANISH_ERROR else VANISH_WARNING
     first = next(level for level in run if level.below < math.log10(limit))
     left = 10.0**first.below
-    yield Finding(
-        code=CHECK.code,
+    yield signal_finding(
+        CHECK,
+        measured,
+        first.index,
+        others=[level.index for level in run],
         severity="error" if limit == VANISH_ERROR else "warning",
-        title=CHECK.title,
-        place=place_of(measured, first.index),
-        shape=shape_of(measured, first.index),
         observation=f"Here {number(left)} of the signal's RMS is left, and {number(share)} at the worst place behind "
         f"it; less than {number(limit)} is too little.",
         cause="weights too small for what they feed: each layer passes on a fraction of its input",
         hint="penstock.initialize(model, batch)  # the exact gain of each function instead of e.g. randn * 0.01",
         value=share,
         threshold=limit,
-        others=others_of((place_of(measured, level.index) for level in run), first=place_of(measured, first.index)),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from penstock.checks.check import Check
 from penstock.checks.finding import Finding
-from penstock.checks.places import number, others_of, place_of, shape_of
+from penstock.checks.places import number, signal_finding
 from penstock.checks.thresholds import EXPLODE_ERROR, EXPLODE_RMS, EXPLODE_WARNING
 from penstock.checks.walk import forward_levels, tail_signals
 from penstock.signals import Measured
@@ -28,19 +28,18 @@ def _run(measured: Measured) -> Iterator[Finding]:
     limit = EXPLODE_ERROR if worst.above > math.log10(EXPLODE_ERROR) else EXPLODE_WARNING
     first = next(level for level in high if level.above > math.log10(limit))
     growth = 10.0**worst.above
-    yield Finding(
-        code=CHECK.code,
+    yield signal_finding(
+        CHECK,
+        measured,
+        first.index,
+        others=[level.index for level in high],
         severity="error" if limit == EXPLODE_ERROR else "warning",
-        title=CHECK.title,
-        place=place_of(measured, first.index),
-        shape=shape_of(measured, first.index),
         observation=f"Its RMS is {number(_rms(measured, first.index))}, {number(10.0**first.above)} times that of the "
         f"smallest signal before it, and grows to {number(growth)} times; more than {number(limit)} is too much.",
         cause="weights too large for what they feed: each layer multiplies its input",
         hint="penstock.initialize(model, batch)  # the exact gain of each function instead of e.g. randn",
         value=growth,
         threshold=limit,
-        others=others_of((place_of(measured, level.index) for level in high), first=place_of(measured, first.index)),
     )
 
 

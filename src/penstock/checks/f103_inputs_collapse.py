@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from penstock.checks.by_design import constant_by_design
 from penstock.checks.check import Check
 from penstock.checks.finding import Finding
-from penstock.checks.places import number, others_of, place_of, shape_of
+from penstock.checks.places import number, signal_finding
 from penstock.checks.thresholds import COLLAPSE_ERROR, COLLAPSE_WARNING, COSINE_NOISE
 from penstock.checks.walk import Level, difference, difference_levels, last_run, tail_signals
 from penstock.signals import Measured
@@ -32,12 +32,12 @@ def _run(measured: Measured) -> Iterator[Finding]:
     first = next(level for level in run if lost(level) < limit)
     apart = math.sqrt(2 * left)
     floor = left <= COSINE_NOISE  # rounding hides what is left
-    yield Finding(
-        code=CHECK.code,
+    yield signal_finding(
+        CHECK,
+        measured,
+        first.index,
+        others=[level.index for level in run],
         severity="error" if limit == COLLAPSE_ERROR else "warning",
-        title=CHECK.title,
-        place=place_of(measured, first.index),
-        shape=shape_of(measured, first.index),
         observation=f"From here on the cosine between the batch's inputs is above 1 - {number(limit)}, at the closest "
         f"1 - {number(left)}{' or closer' if floor else ''}: they differ by {'at most ' if floor else ''}"
         f"{number(100 * apart)} % of their size.",
@@ -46,7 +46,6 @@ def _run(measured: Measured) -> Iterator[Finding]:
         hint="penstock.initialize(model, batch)  # keeps inputs apart by exact gains, centring and orthogonal weights",
         value=left,
         threshold=limit,
-        others=others_of((place_of(measured, level.index) for level in run), first=place_of(measured, first.index)),
     )
 
 

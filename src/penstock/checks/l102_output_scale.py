@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from penstock.checks.by_design import constant_by_design
 from penstock.checks.check import Check
 from penstock.checks.finding import Finding, Severity
-from penstock.checks.places import number, others_of, place_of, shape_of
+from penstock.checks.places import number, signal_finding
 from penstock.checks.thresholds import OUTPUT_ERROR, OUTPUT_SMALL, OUTPUT_WARNING
 from penstock.signals import Measured
 
@@ -36,19 +36,18 @@ def _run(measured: Measured) -> Iterator[Finding]:
 def _finding(measured: Measured, cases: list[tuple[int, float]], severity: Severity, limit: float) -> Finding:
     index, rms = cases[0]
     above = rms > limit
-    return Finding(
-        code=CHECK.code,
+    return signal_finding(
+        CHECK,
+        measured,
+        index,
+        others=[i for i, _ in cases],
         severity=severity,
-        title=CHECK.title,
-        place=place_of(measured, index),
-        shape=shape_of(measured, index),
         observation=f"The output's RMS is {number(rms)}; {'more' if above else 'less'} than {number(limit)} is too "
         f"{'much' if above else 'little'}.",
         cause=f"the last weights, or the signal that reaches them, are too {'large' if above else 'small'}",
         hint="penstock.initialize(model, batch)",
         value=rms,
         threshold=limit,
-        others=others_of((place_of(measured, i) for i, _ in cases), first=place_of(measured, index)),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from penstock.checks.by_design import constant_by_design
 from penstock.checks.check import Check
 from penstock.checks.finding import Finding
-from penstock.checks.places import number, others_of, place_of, shape_of
+from penstock.checks.places import number, signal_finding
 from penstock.checks.thresholds import CONSTANT_OUTPUT, INPUTS_DIFFER
 from penstock.checks.walk import difference, inputs_differ
 from penstock.signals import Measured
@@ -30,19 +30,18 @@ def _run(measured: Measured) -> Iterator[Finding]:
         same.append((index, left))
     if same:
         index, left = same[0]
-        yield Finding(
-            code=CHECK.code,
+        yield signal_finding(
+            CHECK,
+            measured,
+            index,
+            others=[i for i, _ in same],
             severity="error",
-            title=CHECK.title,
-            place=place_of(measured, index),
-            shape=shape_of(measured, index),
             observation=f"The cosine between the outputs of different inputs is 1 - {number(left)}; closer to 1 than "
             f"{number(CONSTANT_OUTPUT)} is the same output for every input.",
             cause="the signal died or collapsed on its way, and biases alone make the output",
             hint="penstock.initialize(model, batch)",
             value=left,
             threshold=CONSTANT_OUTPUT,
-            others=others_of((place_of(measured, i) for i, _ in same), first=place_of(measured, index)),
         )
 
 

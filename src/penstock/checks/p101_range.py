@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from penstock.checks.check import Check
 from penstock.checks.finding import Finding
-from penstock.checks.places import number, others_of, place_of, shape_of
+from penstock.checks.places import number, signal_finding
 from penstock.checks.thresholds import UNDERFLOW_SHARE
 from penstock.graph import Node
 from penstock.signals import Measured
@@ -53,19 +53,18 @@ def _overflow(measured: Measured, indices: list[int]) -> Finding:
     signal = measured.signals[first]
     share = signal.nonfinite_share if signal is not None else 1.0
     given = measured.graph.nodes[first].kind == "input"
-    return Finding(
-        code=CHECK.code,
+    return signal_finding(
+        CHECK,
+        measured,
+        first,
+        others=indices,
         severity="error",
-        title=CHECK.title,
-        place=place_of(measured, first),
-        shape=shape_of(measured, first),
         observation=f"{number(100 * share)} % of its elements are NaN or infinite although all weights are finite; "
         "none may be.",
         cause="the batch itself is not finite" if given else "numbers too large for the dtype, or 0/0",
         hint="torch.isfinite(batch).all()" if given else "penstock.initialize(model, batch)",
         value=share,
         threshold=0.0,
-        others=others_of((place_of(measured, i) for i in indices), first=place_of(measured, first)),
     )
 
 
@@ -80,19 +79,18 @@ def _gradient_overflow(measured: Measured, indices: list[int]) -> Finding:
     first = indices[0]
     signal = measured.signals[first]
     share = signal.grad_nonfinite_share if signal is not None else 1.0
-    return Finding(
-        code=CHECK.code,
+    return signal_finding(
+        CHECK,
+        measured,
+        first,
+        others=indices,
         severity="error",
-        title=CHECK.title,
-        place=place_of(measured, first),
-        shape=shape_of(measured, first),
         observation=f"{number(100 * share)} % of its gradient is NaN or infinite although the signal is finite; none "
         "may be.",
         cause="an infinite slope (sqrt, log or a norm at 0), or gradients too large for the dtype",
         hint="penstock.initialize(model, batch)",
         value=share,
         threshold=0.0,
-        others=others_of((place_of(measured, i) for i in indices), first=place_of(measured, first)),
     )
 
 
@@ -106,12 +104,12 @@ def _underflow(measured: Measured) -> Iterator[Finding]:
             cases.append((node.index, share, what, signal.dtype))
     if cases:
         index, share, what, dtype = max(cases, key=lambda case: case[1])
-        yield Finding(
-            code=CHECK.code,
+        yield signal_finding(
+            CHECK,
+            measured,
+            index,
+            others=[i for i, *_ in cases],
             severity="warning",
-            title=CHECK.title,
-            place=place_of(measured, index),
-            shape=shape_of(measured, index),
             observation=f"{number(100 * share)} % of its {what} is below the smallest normal {dtype}; "
             f"{number(100 * UNDERFLOW_SHARE)} % is too much.",
             cause="a signal too small for the dtype, or float16 gradients without loss scaling",
@@ -120,7 +118,6 @@ def _underflow(measured: Measured) -> Iterator[Finding]:
             else "penstock.initialize(model, batch)",
             value=share,
             threshold=UNDERFLOW_SHARE,
-            others=others_of((place_of(measured, i) for i, *_ in cases), first=place_of(measured, index)),
         )
 
 

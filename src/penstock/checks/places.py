@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from penstock.checks.check import Check
+from penstock.checks.finding import Finding, Severity
 from penstock.checks.thresholds import MAX_OTHERS
 from penstock.signals import Measured
 
@@ -42,3 +44,33 @@ def number(value: float) -> str:
         ('0.000123', '12')
     """
     return f"{value:.3g}"
+
+
+def signal_finding(
+    check: Check,
+    measured: Measured,
+    index: int,
+    *,
+    others: Iterable[int],
+    severity: Severity,
+    observation: str,
+    cause: str,
+    hint: str,
+    value: float,
+    threshold: float,
+) -> Finding:
+    """A finding at one signal, and at others where the same was seen."""
+    place = place_of(measured, index)
+    return Finding(
+        code=check.code,
+        severity=severity,
+        title=check.title,
+        place=place,
+        shape=shape_of(measured, index),
+        observation=observation,
+        cause=cause,
+        hint=hint,
+        value=value,
+        threshold=threshold,
+        others=others_of((place_of(measured, other) for other in others), first=place),
+    )

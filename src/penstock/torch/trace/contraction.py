@@ -15,7 +15,7 @@ from penstock.torch.trace.recording import Recording, Step
 from penstock.torch.trace.values import Axes, Constant, Signal, Weight
 
 if TYPE_CHECKING:
-    from penstock.torch.trace.interpret import Call
+    from penstock.torch.trace.call import Call
     from penstock.torch.trace.tracer import Tracer
 
 

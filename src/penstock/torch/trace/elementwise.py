@@ -11,7 +11,7 @@ from penstock.torch.trace.recording import Program, Step
 from penstock.torch.trace.values import Constant, Signal, Weight
 
 if TYPE_CHECKING:
-    from penstock.torch.trace.interpret import Call
+    from penstock.torch.trace.call import Call
     from penstock.torch.trace.tracer import Tracer
 
 MASK_VALUE = -1e4

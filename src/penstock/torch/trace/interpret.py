@@ -3,47 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from penstock.torch.trace import ops
+from penstock.torch.trace.call import Call
 from penstock.torch.trace.contraction import bilinear, convolution, lookup, matmul
 from penstock.torch.trace.elementwise import elementwise, scalar_function
 from penstock.torch.trace.recording import Step
-from penstock.torch.trace.values import Constant, Signal, Value, Weight, view_axes
+from penstock.torch.trace.values import Constant, Signal, Weight, view_axes
 
 if TYPE_CHECKING:
     from penstock.torch.trace.tracer import Tracer
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One operation that has just run."""
-
-    op: str
-    func: Any
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    tensors: tuple[torch.Tensor, ...]
-    values: tuple[Value, ...]
-    writes: bool
-
-    @property
-    def signals(self) -> tuple[Signal, ...]:
-        """The signals among the operands, in order."""
-        return tuple(v for v in self.values if isinstance(v, Signal))
-
-    @property
-    def nodes(self) -> tuple[int, ...]:
-        """The numbers of the signals among the operands, each once."""
-        return tuple(dict.fromkeys(s.node for s in self.signals))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The parameters among the operands, each once."""
-        return tuple(dict.fromkeys(n for v in self.values if isinstance(v, Weight) for n in v.names))
 
 
 def interpret(tracer: Tracer, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
