@@ -43,17 +43,30 @@ def rules_table() -> str:
     return "\n".join(lines)
 
 
+KINDS = {
+    "recipe": ("Recipes", "What a plan draws, by the name that it has in plans and JSON."),
+    "named rule": (
+        "Named rules",
+        "Functions that give one of these recipes, under the name by which people look for them.",
+    ),
+    "family": ("Families", "One recipe for each parameter of a kind of layer or model."),
+    "from values": ("From values", "Functions from arrays that are there (weights, activations, gradients) to arrays."),
+    "scheme": ("Schemes", "Rules over a whole network: stds, multipliers and learning-rate factors by place."),
+}
+
+
 def recipes_page() -> str:
     """Every recipe with its formula, its use and its source."""
     lines = [
         "# Recipes",
         "",
-        "What a plan draws, by the name it has in plans and JSON. Every recipe is a frozen value: `penstock.recipes` "
-        "has them all.",
+        "Every rule that penstock knows, each a frozen value in `penstock.recipes` or a function that gives one.",
     ]
-    for entry in catalogue():
-        lines += ["", f"## {entry.name}", "", f"- **Law**: `{entry.formula}`", f"- **When**: {entry.when}"]
-        lines.append(f"- **Source**: {entry.source}")
+    for kind, (title, words) in KINDS.items():
+        lines += ["", f"## {title}", "", words]
+        for entry in (e for e in catalogue() if e.kind == kind):
+            lines += ["", f"### {entry.name}", "", f"- **Law**: `{entry.formula}`", f"- **When**: {entry.when}"]
+            lines.append(f"- **Source**: {entry.source}")
     return "\n".join(lines) + "\n"
 
 

@@ -53,7 +53,7 @@ def test_recipes_and_rules_are_up_to_date(script):
     blocks = script("blocks")
     assert text_of(DOCS / "recipes.md") == blocks.recipes_page(), "run make docs"
     assert blocks.rules_table() in text_of(ROOT / "README.md"), "run make docs"
-    assert all(f"## {entry.name}\n" in blocks.recipes_page() for entry in catalogue())
+    assert all(f"### {entry.name}\n" in blocks.recipes_page() for entry in catalogue())
     assert all(f"| {name} | " in blocks.rules_table() for name, _ in RULES)
 
 
