@@ -1,4 +1,4 @@
-"""Small models do not profit from threads, and several test processes on one machine wait for each other's."""
+"""What all tests share: examples of Hypothesis that stay the same, and one thread for small models."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples in every run, and no limit of time: the machines that run the tests are shared.
+settings.register_profile("penstock", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("penstock")
 
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
-    """One thread for PyTorch's operations; afterwards as many as before."""
+    """One thread for PyTorch's operations: small models do not profit, and test processes wait for each other's."""
     torch = sys.modules.get("torch")
     if torch is None:
         yield

@@ -85,13 +85,14 @@ def adapter_of(thing: Any, function: str) -> Adapter:
         UnsupportedError: if no loaded framework owns it.
     """
     adapter = find_adapter(thing)
+    call = "fans(torch.nn.Linear(3, 4))" if function == "fans" else f"{function}(torch.nn.Sequential(...), batch)"
     if adapter is None:
         raise UnsupportedError(
             message(
                 f"{function}: model must be a model of a supported framework ({', '.join(ADAPTERS)}); "
                 f"got {'the class ' if isinstance(thing, type) else ''}"
                 f"{thing.__name__ if isinstance(thing, type) else type(thing).__name__}.",
-                hint=f"penstock.{function}(torch.nn.Sequential(...), batch)"
+                hint=f"penstock.{call}"
                 + (" with an instance: call the class first" if isinstance(thing, type) else ""),
             )
         )

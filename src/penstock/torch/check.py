@@ -87,9 +87,11 @@ def _differentiable() -> Iterator[None]:
 
 
 def _usable(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Inputs made in inference mode cannot be saved for the backward pass: those are copied."""
+    """Inputs made in inference mode cannot be saved for backward; those that want a gradient must not get ours."""
 
     def usable(item: Any) -> Any:
+        if isinstance(item, torch.Tensor) and item.requires_grad:
+            return item.detach().requires_grad_()
         if isinstance(item, torch.Tensor):
             return item.clone() if item.is_inference() else item
         if type(item) in (list, tuple):

@@ -16,7 +16,7 @@ from penstock.randomness import key_for
 def apply(plan: Plan, model: nn.Module, *, seed: int = 0) -> None:
     """See `penstock.Plan.apply`."""
     parameters = _matching(plan, model)
-    key_for(seed, "")  # a bad seed is found before anything is written
+    _check_seed(seed)
     with all_or_nothing(model), torch.no_grad():
         for entry in plan.entries:
             if entry.recipe is not None:
@@ -35,6 +35,19 @@ def all_or_nothing(model: nn.Module) -> Iterator[None]:
             for parameter, values in saved:
                 parameter.detach().copy_(values)
         raise
+
+
+def _check_seed(seed: int) -> None:
+    """Find a bad seed before anything is written.
+
+    Raises:
+        ArgumentError: if it is one.
+    """
+    try:
+        key_for(seed, "")
+    except ArgumentError:
+        fact = f"Plan.apply: seed must be an integer with 0 <= seed < 2**64; got {seed!r}."
+        raise ArgumentError(message(fact, hint="plan.apply(model, seed=0)")) from None
 
 
 def _matching(plan: Plan, model: nn.Module) -> dict[str, nn.Parameter]:

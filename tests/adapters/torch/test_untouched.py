@@ -282,3 +282,12 @@ def test_two_checks_are_equal():
     assert first == second
     other = seeded(Net, seed=1)
     assert penstock.check(other, X).to_json() != first
+
+
+def test_inputs_that_want_a_gradient_get_none_of_ours():
+    model, batch = build()[0], X.clone().requires_grad_()
+    made = batch * 2  # not a leaf: the user's own graph hangs on it
+    for given in (batch, made):
+        penstock.check(model, given)
+    assert batch.grad is None
+    assert made.requires_grad
