@@ -97,8 +97,14 @@ class Plan:
             ArgumentError: if the model's parameters do not match the plan; then nothing is written.
 
         Examples:
-            >>> plan = penstock.plan(model, batch)  # doctest: +SKIP
-            >>> plan.apply(model, seed=7)  # doctest: +SKIP
+            >>> import torch
+            >>> model = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+            >>> plan = penstock.plan(model, torch.ones(2, 8))
+            >>> plan.apply(model, seed=7)
+            >>> first = model[0].weight.clone()
+            >>> plan.apply(model, seed=7)
+            >>> bool((model[0].weight == first).all())
+            True
         """
         adapter_of(model, "plan").apply(self, model, seed=seed)
 
