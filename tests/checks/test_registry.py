@@ -8,9 +8,10 @@ import pytest
 from checks.builder import residual, stack, with_parameter
 
 from penstock.checks.finding import Finding, Severity
-from penstock.checks.registry import CHECKS, FAMILIES, check_of, explain, find
+from penstock.checks.registry import CHECKS, FAMILIES, check_of, find
 from penstock.checks.settle import EXPLAINS, settle
 from penstock.errors import ArgumentError
+from penstock.report.explain import explain_to_text
 
 CODES = [check.code for check in CHECKS]
 
@@ -30,10 +31,10 @@ def test_the_table_is_sorted_and_complete():
 
 @pytest.mark.parametrize("code", CODES)
 def test_explain_says_everything_and_fits_a_terminal(code):
-    text, check = explain(code.lower()), check_of(code)
-    assert text.startswith(f"{code}  {check.title}\n")
-    for part in ("What.", "Why.", "Fix.", "Silent.", "Source."):
-        assert f"\n\n{part}" in text
+    text, check = explain_to_text(code.lower()), check_of(code)
+    assert text.startswith(f"{code} {check.title}\n")
+    for part in ("What", "Why", "Fix", "Silent where", "Source"):
+        assert f"\n\n{part}\n" in text
     assert re.search(r"`(penstock|torch|parameter)[\w.]*\(", check.fix)
     assert re.search(r"https?://|\(\d{4}\)", check.source)
     long = [line for line in text.splitlines() if len(line) > 80 and " " in line.strip()]
@@ -42,7 +43,7 @@ def test_explain_says_everything_and_fits_a_terminal(code):
 
 def test_an_unknown_code_names_the_nearest():
     with pytest.raises(ArgumentError, match=r"Did you mean 'F101'"):
-        explain("F1O1")
+        explain_to_text("F1O1")
 
 
 @pytest.mark.parametrize(("cause", "consequence"), [(c, e) for c, es in EXPLAINS.items() for e in es])

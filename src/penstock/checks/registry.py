@@ -1,9 +1,6 @@
-"""The table of all checks, and what is done with it: find, look up, explain."""
+"""The table of all checks, and what is done with it: find, look up."""
 
 from __future__ import annotations
-
-import inspect
-import textwrap
 
 from penstock.checks import (
     a101_dead_units,
@@ -100,41 +97,7 @@ def check_of(code: str) -> Check:
         raise ArgumentError(
             message(
                 f"explain: code must be that of a check; got {code!r}. {closest(name, table)}",
-                hint="penstock.checks.registry.explain('F101')",
+                hint="penstock explain F101",
             )
         )
     return table[name]
-
-
-def explain(code: str) -> str:
-    """Everything there is to say about one finding: the text of `penstock explain F101`.
-
-    Args:
-        code: e.g. "F101".
-
-    Returns:
-        Title, what, why, picture, fix, silent and source, in lines of at most 80 characters.
-
-    Raises:
-        ArgumentError: if there is no such check.
-
-    Examples:
-        >>> print(explain("F101").splitlines()[0])
-        F101  forward signal vanishes
-    """
-    check = check_of(code)
-    parts = [
-        f"{check.code}  {check.title}",
-        "What.  " + check.what,
-        "Why.  " + check.why,
-        textwrap.indent(inspect.cleandoc(check.picture), "    "),
-        "Fix.  " + check.fix,
-        "Silent.  " + check.silent,
-        "Source.  " + check.source,
-    ]
-    texts = [part if part.startswith("    ") else _wrap(part) for part in parts]
-    return "\n\n".join(texts)
-
-
-def _wrap(text: str) -> str:
-    return textwrap.fill(text, 80, break_long_words=False, break_on_hyphens=False)

@@ -44,12 +44,14 @@ class Shape:
         beta: their mean.
         slope: E[phi^'^2] that is reached there: how fast inputs that are close drift apart, by layer.
         balanced: whether E[z phi^ phi^'] = 1 holds too, so that the variance is a stable fixed point.
+        variance: Var[phi] there: gamma is its inverse root.
     """
 
     alpha: float
     beta: float
     slope: float
     balanced: bool
+    variance: float
 
 
 def shape(function: ScalarFunction, slope: float) -> Shape | None:
@@ -87,7 +89,8 @@ def _balanced(function: ScalarFunction, slope: float, alpha: float, beta: float)
     result = root(miss, [math.log(alpha), beta], method="hybr", options={"maxfev": 60})
     if not np.isfinite(result.x).all() or max(abs(m) for m in miss(result.x)) > TOLERANCE:
         return None
-    return Shape(math.exp(result.x[0]), float(result.x[1]), slope, True)
+    alpha, beta = math.exp(result.x[0]), float(result.x[1])
+    return Shape(alpha, beta, slope, True, _variance(function(alpha * _Z + beta)))
 
 
 def _unbalanced(function: ScalarFunction, slope: float) -> Shape | None:
@@ -105,8 +108,14 @@ def _unbalanced(function: ScalarFunction, slope: float) -> Shape | None:
         for i in range(len(grid) - 1):
             if misses[i] < 0.0 <= misses[i + 1]:
                 log_alpha = float(root_scalar(miss, bracket=(grid[i], grid[i + 1]), xtol=1e-6).root)
-                return Shape(math.exp(log_alpha), beta, slope, False)
+                alpha = math.exp(log_alpha)
+                return Shape(alpha, beta, slope, False, _variance(function(alpha * _Z + beta)))
     return None
+
+
+def _variance(value: npt.NDArray[np.float64]) -> float:
+    """Variance of a function of z from its values on the grid."""
+    return float(_WEIGHT @ (value - float(_WEIGHT @ value)) ** 2)
 
 
 def _slopes(function: ScalarFunction, log_alpha: float, beta: float) -> tuple[float, float] | None:
@@ -118,7 +127,7 @@ def _slopes(function: ScalarFunction, log_alpha: float, beta: float) -> tuple[fl
     value = function(x)
     derivative = (function(x + _STEP) - function(x - _STEP)) / (2 * _STEP)
     mean = float(_WEIGHT @ value)
-    variance = float(_WEIGHT @ (value - mean) ** 2)
+    variance = _variance(value)
     if not math.isfinite(variance) or variance < 1e-14:
         return None
     second = alpha**2 * float(_WEIGHT @ derivative**2) / variance

@@ -66,12 +66,7 @@ def _gain(structure: Structure, node: Node, slope: float) -> float:
     found = _shape(source.function, slope) if source is not None and source.function is not None else None
     if source is None or source.function is None or found is None:
         return incoming_gain(structure, node)[0]
-    grid = np.linspace(-8.0, 8.0, 2001)
-    weight = np.exp(-0.5 * grid**2)
-    weight /= weight.sum()
-    values = source.function(found.alpha * grid + found.beta)
-    variance = float(weight @ (values - float(weight @ values)) ** 2)
-    return 1.0 / math.sqrt(variance)
+    return 1.0 / math.sqrt(found.variance)
 
 
 def _shape(function: ScalarFunction, slope: float) -> Shape | None:

@@ -117,7 +117,7 @@ def call(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
 
 
 def check_model(model: Any, function: str) -> nn.Module:
-    """The module to run: unwrapped of DataParallel and torch.compile.
+    """The model, if it is one that can be run and differentiated.
 
     Raises:
         UnsupportedError: for anything that is no module, or that has no memory (meta device, lazy layers).

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from penstock.torch.measure.blocks import real_float
+from penstock.torch.measure.blocks import SMALL, real_float
 
 SAMPLE_SIZE = 1024
 """Values kept of each signal to evaluate a function's slope on: 3 % standard error on a share of one half is
@@ -147,8 +147,7 @@ def _safe_rms(x: torch.Tensor, rms: float) -> float:
 
 
 def _squares_lost(x: torch.Tensor, rms: float) -> bool:
-    # 1e-18^2 is near float32's smallest normal number.
-    return x.dtype != torch.float64 and not (math.isfinite(rms) and rms > 1e-18)
+    return x.dtype != torch.float64 and not (math.isfinite(rms) and rms > SMALL)
 
 
 def _share(mask: torch.Tensor) -> float:

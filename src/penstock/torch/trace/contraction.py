@@ -12,7 +12,7 @@ from penstock.geometry import Geometry
 from penstock.graph import Kind
 from penstock.torch.trace import ops
 from penstock.torch.trace.recording import Recording, Step
-from penstock.torch.trace.values import Axes, Constant, Signal, Weight
+from penstock.torch.trace.values import Axes, Constant, Weight
 
 if TYPE_CHECKING:
     from penstock.torch.trace.call import Call
@@ -141,8 +141,3 @@ def _geometry(
         return Geometry(shape, in_axes=in_axes, out_axes=out_axes, batch_axes=batch_axes)
     except ShapeError:  # a weight that is made of several parameters need not have the first one's axes
         return None
-
-
-def unit_count(signal: Signal, shape: tuple[int, ...]) -> int | None:
-    """Number of units of a signal, None where unknown."""
-    return shape[signal.unit_axis] if signal.unit_axis is not None and signal.unit_axis < len(shape) else None
