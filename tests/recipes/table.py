@@ -30,6 +30,7 @@ from penstock.recipes import (
     Ring,
     SemiOrthogonal,
     Siren,
+    SkewRotations,
     Sparse,
     Spectral,
     StepSize,
@@ -130,13 +131,15 @@ SPECIAL: dict[str, tuple[Recipe, dict[str, Geometry]]] = {
     "hippo A": (Hippo("A"), {"states": STATES}),
     "hippo P": (Hippo("P", 0.5), {"states": STATES}),
     "s4d inv": (S4D("inv"), {"states": STATES}),
+    "skew_rotations": (SkewRotations(), {"square": Geometry((100, 100), in_axes=(1,), out_axes=(0,))}),
+    "skew_rotations uniform": (SkewRotations("henaff", 0.5), {"odd": Geometry((101, 101), in_axes=(1,), out_axes=(0,))}),
     "s4d legs": (S4D("legs"), {"states": STATES}),
 }
 ELEMENTWISE = ("constant", "normal", "truncated_normal", "uniform")
 DETERMINISTIC = frozenset(
     "constant identity per_block cyclic_identity zero_hadamard log_index hippo s4d bilinear".split()
 )
-REPEATS = {"looks_linear": 4, "icnr": 6, "chrono": 2}
+REPEATS = {"looks_linear": 4, "skew_rotations": 2, "icnr": 6, "chrono": 2}
 """How often a value occurs in one draw at most, which makes the standard errors larger by the square root."""
 
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from standard_error import assert_mean, assert_std
 
 from penstock.errors import ArgumentError
 from penstock.geometry import Geometry
@@ -13,6 +14,12 @@ from penstock.recipes.families.adapters import lora_scaling
 EVERY = {
     "irnn": families.irnn(),
     "lstm": families.lstm(hidden=8),
+    "gru": families.gru(),
+    "urnn": families.urnn(hidden=8),
+    "exp_rnn": families.exp_rnn(),
+    "xlstm": families.xlstm(width=32, layers=2, heads=4),
+    "vit_moco": families.vit_moco(width=32, patch=4),
+    "weight_norm": families.weight_norm(fan_in=32, fan_out=16, blocks=4),
     "s4": families.s4(),
     "s4d": families.s4d(law="inv"),
     "s5": families.s5(),
@@ -112,3 +119,65 @@ def test_kan_scales():
     spline = EVERY["kan"]["spline"].draw(linear(50, 50), 1)
     assert 0.0495 < np.abs(spline).max() < 0.05
     assert EVERY["kan"]["scale_spline"] == Constant(0.25)
+
+
+def test_a_gru_of_orthogonal_gates_keeps_the_length_of_a_state():
+    weight = families.gru()["recurrent"].draw(Geometry((24, 8), in_axes=(1,), out_axes=(0,), blocks=(8, 8, 8)), 1)
+    for gate in np.split(weight.astype(np.float64), 3):
+        np.testing.assert_allclose(gate @ gate.T, np.eye(8), atol=1e-5)
+
+
+@pytest.mark.parametrize(("law", "angles"), [("henaff", (-math.pi, math.pi)), ("cayley", (0.0, math.pi / 2))])
+def test_exp_rnn_rotates_pairs_by_uniform_angles(law, angles):
+    torch = pytest.importorskip("torch")
+    skew = torch.from_numpy(families.exp_rnn(law=law)["skew"].draw(linear(4000, 4000), 3)[:2000, :2000]).double()
+    pairs = torch.stack([skew[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] for i in range(1000)])
+    eye = torch.eye(2, dtype=torch.float64)
+    turned = torch.matrix_exp(pairs) if law == "henaff" else torch.linalg.solve(eye + pairs, eye - pairs)
+    torch.testing.assert_close(turned @ turned.mT, eye.expand(1000, 2, 2))
+    angle = torch.atan2(turned[:, 0, 1], turned[:, 0, 0]).numpy()
+    assert angles[0] < angle.min() < angle.max() < angles[1]
+    assert_mean(angle, sum(angles) / 2)
+    assert_std(angle, (angles[1] - angles[0]) / math.sqrt(12))
+
+
+def test_a_unitary_recurrence_keeps_the_length_of_its_state():
+    urnn = families.urnn(hidden=64)
+    d1, d2, d3 = np.exp(1j * urnn["phases"].draw(Geometry((3, 64)), 1).astype(np.float64))
+    real = urnn["reflections"].draw(Geometry((2, 128)), 2).astype(np.float64)
+    r1, r2 = real[:, :64] + 1j * real[:, 64:]
+    state = start = np.exp(1j * np.arange(64.0))
+    for _ in range(100):
+        state = np.fft.fft(d1 * state, norm="ortho")
+        state = state - 2 * r1 * (r1.conj() @ state) / (r1.conj() @ r1)
+        state = np.fft.ifft(d2 * state[::-1], norm="ortho")
+        state = d3 * (state - 2 * r2 * (r2.conj() @ state) / (r2.conj() @ r2))
+    np.testing.assert_allclose(np.linalg.norm(state), np.linalg.norm(start))
+    assert not np.allclose(state, start)
+
+
+def test_xlstm_gates_and_moco_patches():
+    np.testing.assert_allclose(EVERY["xlstm"]["forget_bias"].draw(Geometry((4,)), 0), [3, 4, 5, 6])
+    np.testing.assert_allclose(EVERY["xlstm"]["down"].std(linear(4, 4)), 2 / (2 * math.sqrt(32)))
+    patch = EVERY["vit_moco"]["patch"].draw(Geometry((32, 3, 4, 4)), 1)
+    bound = math.sqrt(6 / (48 + 32))
+    assert 0.99 * bound < np.abs(patch).max() < bound
+    packed = Geometry((96, 32), in_axes=(1,), out_axes=(0,), blocks=(32, 32, 32))
+    np.testing.assert_allclose(EVERY["vit_moco"]["qkv"].std(packed), math.sqrt(2 / 64))
+
+
+def test_weight_normalised_relu_layers_keep_the_gradient_and_the_signal_on_average():
+    torch = pytest.importorskip("torch")
+    generator = torch.Generator().manual_seed(1)
+    for width in (64, 256):
+        lengths = families.weight_norm(fan_in=64, fan_out=width)
+        layer = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(64, width, bias=False))
+        with torch.no_grad():
+            direction = lengths["direction"].draw(linear(width, 64), 1)
+            layer.parametrizations.weight.original1.copy_(torch.from_numpy(direction))
+            layer.parametrizations.weight.original0.fill_(lengths["length"].value)
+            signal = torch.randn(4096, 64, generator=generator)
+            out = torch.relu(layer(signal))
+        # Rows of length sqrt(2 fan_in / fan_out) keep the squared length of the whole signal, not of one unit.
+        assert_mean((out.double() ** 2).sum(1).numpy(), 64.0)
+        assert abs(float((out**2).sum(1).mean()) / 64.0 - 2.0) > 0.5  # the control: twice as much is told apart

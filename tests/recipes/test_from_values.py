@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from penstock.errors import ArgumentError, ShapeError
 from penstock.randomness import fill
 from penstock.recipes.from_values import (
+    admin,
     eva,
     eva_ranks,
+    loftq,
     lora_ga,
     low_rank,
     mimetic_query_key,
@@ -154,3 +156,47 @@ def test_weight_selection_of_all_axes_is_a_copy():
 def test_bad_arguments_are_errors(call, error, match):
     with pytest.raises(error, match=match):
         call()
+
+
+def four_levels(weight: np.ndarray) -> np.ndarray:
+    return np.clip(np.round(weight), -2, 1)
+
+
+def test_loftq_is_nearer_to_the_weight_than_quantising_alone_and_more_steps_do_not_hurt():
+    weight = normal(32, 24)
+    errors = []
+    for steps in (1, 2, 5):
+        frozen, a, b = loftq(weight, rank=4, quantize=four_levels, steps=steps, scaling=2.0)
+        np.testing.assert_array_equal(four_levels(frozen), frozen)
+        errors.append(np.linalg.norm(weight - frozen - 2.0 * b @ a))
+    assert errors[0] < 0.9 * np.linalg.norm(weight - four_levels(weight))
+    assert errors[-1] <= errors[0]
+
+
+def test_loftq_without_loss_by_quantising_changes_nothing():
+    weight = normal(12, 10)
+    frozen, a, b = loftq(weight, rank=2, quantize=lambda w: w)
+    np.testing.assert_allclose(frozen + b @ a, weight, atol=1e-12)
+    with pytest.raises(ShapeError, match=r"quantize must keep the shape \(12, 10\); it gave \(10, 12\)"):
+        loftq(weight, rank=2, quantize=np.transpose)
+
+
+def test_admin_gives_every_branch_the_same_say():
+    torch = pytest.importorskip("torch")
+    generator = torch.Generator().manual_seed(2)
+    variances = [0.5, 2.0, 1.0, 4.0]
+    omega = admin(variances)
+    x = torch.randn(20_000, generator=generator, dtype=torch.float64)
+    shares = []
+    for factor, variance in zip(omega, variances, strict=True):
+        branch = torch.randn(20_000, generator=generator, dtype=torch.float64) * variance**0.5
+        total = factor * x + branch
+        shares.append(float(branch.var() / total.var()))
+        x = total / total.std()
+    # Branch i has the share v_i of the sum of the first i, as in a pre-norm stream; the first one meets an input of 1.
+    wanted = np.array(variances) / np.cumsum(variances)
+    wanted[0] = variances[0] / (1.0 + variances[0])
+    np.testing.assert_allclose(shares, wanted, rtol=5 * np.sqrt(4 / 20_000))
+    assert abs(variances[3] / (1.0 + variances[3]) - wanted[3]) > 0.2  # the control: omega = 1 everywhere
+    with pytest.raises(ArgumentError, match="branch_variances must be finite numbers >= 0"):
+        admin([1.0, -1.0])

@@ -26,6 +26,7 @@ from penstock.recipes.schemes import (
     LayerScale,
     Llama,
     MuP,
+    Olmo,
     Place,
     ReZero,
     SkipInit,
@@ -47,6 +48,7 @@ ROWS = [
     SpectralCondition(),
     GPT2(),
     Llama(),
+    Olmo(),
     TFixup(),
     DSInit(),
     DeepNorm(encoder=6),
@@ -210,6 +212,10 @@ def test_depth_rules_of_transformers():
     np.testing.assert_allclose(GPT2(sums_per_layer=1).factors(place).std, 0.02 / math.sqrt(12))
     np.testing.assert_allclose(Llama().factors(place).std, 0.02 / math.sqrt(6))
     np.testing.assert_allclose(Llama().factors(replace(place, role="output")).std, 512**-0.5)
+    olmo = {law: Olmo(law).factors(place).std for law in ("normal", "llama", "llama_depth", "normalized")}
+    np.testing.assert_allclose(
+        list(olmo.values()), [0.02, 0.02 / math.sqrt(24), 0.02 / math.sqrt(6), 512**-0.5 / math.sqrt(24)]
+    )
     np.testing.assert_allclose(DSInit().factors(place).std, math.sqrt(2 / 1024 / 3))
     value = replace(place, role="value")
     np.testing.assert_allclose(TFixup().factors(value).std, 0.67 * 12**-0.25 * value.glorot)

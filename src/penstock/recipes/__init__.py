@@ -62,6 +62,7 @@ from penstock.recipes.scaling import (
 )
 from penstock.recipes.semi_orthogonal import SemiOrthogonal
 from penstock.recipes.siren import Siren
+from penstock.recipes.skew_rotations import SkewRotations
 from penstock.recipes.sparse import Sparse
 from penstock.recipes.spectral import Spectral
 from penstock.recipes.step_size import StepSize
@@ -99,6 +100,7 @@ __all__ = [
     "Ring",
     "SemiOrthogonal",
     "Siren",
+    "SkewRotations",
     "Sparse",
     "Spectral",
     "StepSize",

@@ -20,7 +20,9 @@ from penstock.recipes.entry import CatalogueEntry
 from penstock.recipes.families import adapters, implicit, recurrent, reinforcement, state_space, transformers, vision
 from penstock.recipes.from_values import mimetic
 from penstock.recipes.from_values import state_space as from_state_space
+from penstock.recipes.from_values.admin import ENTRIES as ADMIN
 from penstock.recipes.from_values.eva import ENTRIES as EVA
+from penstock.recipes.from_values.loftq import ENTRIES as LOFTQ
 from penstock.recipes.from_values.lora_ga import ENTRIES as LORA_GA
 from penstock.recipes.from_values.low_rank import ENTRIES as LOW_RANK
 from penstock.recipes.from_values.olora import ENTRIES as OLORA
@@ -44,6 +46,7 @@ from penstock.recipes.scaling import VarianceScaling
 from penstock.recipes.schemes.registry import SCHEMES
 from penstock.recipes.semi_orthogonal import SemiOrthogonal
 from penstock.recipes.siren import Siren
+from penstock.recipes.skew_rotations import SkewRotations
 from penstock.recipes.sparse import Sparse
 from penstock.recipes.spectral import Spectral
 from penstock.recipes.step_size import StepSize
@@ -75,6 +78,7 @@ RECIPES: dict[str, type[Recipe]] = {
         Identity,
         CyclicIdentity,
         ZerO,
+        SkewRotations,
         Bilinear,
         Icnr,
         Blocks,
@@ -106,11 +110,13 @@ _FUNCTIONS = (
     *LOW_RANK,
     *PISSA,
     *OLORA,
+    *LOFTQ,
     *EVA,
     *LORA_GA,
     *mimetic.ENTRIES,
     *from_state_space.ENTRIES,
     *WEIGHT_SELECTION,
+    *ADMIN,
 )
 """What the catalogue says about the rules that are functions."""
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from penstock.recipes.families.adapters import lora
 from penstock.recipes.families.implicit import kan, siren
-from penstock.recipes.families.recurrent import irnn, lstm
+from penstock.recipes.families.recurrent import exp_rnn, gru, irnn, lstm, urnn, xlstm
 from penstock.recipes.families.reinforcement import ppo
 from penstock.recipes.families.state_space import lru, mamba, mamba2, rg_lru, s4, s4d, s5
-from penstock.recipes.families.transformers import bert, dit, t5, vit_jax
-from penstock.recipes.families.vision import dcgan, efficientnet, resnet
+from penstock.recipes.families.transformers import bert, dit, t5, vit_jax, vit_moco
+from penstock.recipes.families.vision import dcgan, efficientnet, resnet, weight_norm
 
 __all__ = [
     "bert",
     "dcgan",
     "dit",
     "efficientnet",
+    "exp_rnn",
+    "gru",
     "irnn",
     "kan",
     "lora",
@@ -30,5 +32,9 @@ __all__ = [
     "s5",
     "siren",
     "t5",
+    "urnn",
     "vit_jax",
+    "vit_moco",
+    "weight_norm",
+    "xlstm",
 ]

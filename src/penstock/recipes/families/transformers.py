@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 from penstock.recipes.arguments import count
+from penstock.recipes.blocks import Blocks
 from penstock.recipes.constant import Constant
 from penstock.recipes.families.family import Family, entry
 from penstock.recipes.normal import Normal
 from penstock.recipes.scaling import VarianceScaling
 from penstock.recipes.truncated import TruncatedNormal
+from penstock.recipes.uniform import Uniform
 
 _TRUNCATED = TruncatedNormal(0.02 * 0.87962566103423978)
 """A normal law of std 0.02 cut at two of them, whose std then is 0.0176."""
@@ -73,6 +75,31 @@ def vit_jax(*, classes: int | None = None) -> Family:
     }
 
 
+def vit_moco(*, width: int, patch: int, channels: int = 3) -> Family:
+    """Glorot-uniform linear layers, each of query, key and value with the fans of its own block; frozen-size patches.
+
+    Args:
+        width: of the residual stream.
+        patch: side of a patch, in pixels.
+        channels: of the image.
+
+    Examples:
+        >>> vit_moco(width=384, patch=16)["patch"].describe()
+        'uniform(bound=0.07217)'
+
+    Source:
+        Chen, Xie, He 2021 (MoCo v3), https://arxiv.org/abs/2104.02057, and its code; timm's "moco" mode
+    """
+    glorot = VarianceScaling(1.0, "fan_avg", "uniform")
+    pixels = count("vit_moco", "channels", channels) * count("vit_moco", "patch", patch) ** 2
+    return {
+        "qkv": Blocks((glorot,) * 3),
+        "linear": glorot,
+        "patch": Uniform(math.sqrt(6.0 / (pixels + count("vit_moco", "width", width)))),
+        "bias": Constant(0.0),
+    }
+
+
 def dit() -> Family:
     """Diffusion transformers with adaLN-Zero: modulations and the last layer start at 0, so every block is an identity.
 
@@ -95,5 +122,6 @@ ENTRIES = (
     entry("bert", "truncated N(0, 0.02^2), b = 0", "encoders like BERT", "arXiv:1810.04805"),
     entry("t5", "q (d d_kv)^-1/2; k, v, wi d^-1/2; o (h d_kv)^-1/2; wo d_ff^-1/2", "T5", "arXiv:1910.10683"),
     entry("vit_jax", "Glorot uniform, patches LeCun, head 0", "vision transformers", "arXiv:2010.11929; timm"),
+    entry("vit_moco", "Glorot uniform by block; patches U(+-sqrt(6/(c p^2 + d)))", "MoCo v3's ViT", "arXiv:2104.02057"),
     entry("dit", "Glorot uniform; modulation and last layer 0", "diffusion transformers", "arXiv:2212.09748"),
 )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 
+from penstock.recipes.arguments import count
 from penstock.recipes.constant import Constant
 from penstock.recipes.families.family import Family, entry
 from penstock.recipes.normal import Normal
+from penstock.recipes.orthogonal import Orthogonal
+from penstock.recipes.recipe import finite
 from penstock.recipes.scaling import VarianceScaling, he_normal
 
 
@@ -43,6 +46,32 @@ def efficientnet() -> Family:
     }
 
 
+def weight_norm(*, fan_in: float, fan_out: float, blocks: int = 1) -> Family:
+    """Weight-normalised ReLU layers: orthogonal directions, and lengths that keep the RMS both ways on the average.
+
+    Args:
+        fan_in: of the layer.
+        fan_out: of the layer.
+        blocks: residual blocks in the same stage, for "branch_end_length".
+
+    Examples:
+        >>> weight_norm(fan_in=64, fan_out=64)["length"].describe()
+        'constant(1.414)'
+
+    Source:
+        Arpit, Campos, Bengio 2019, section 3, https://arxiv.org/abs/1906.02341
+    """
+    units = finite("weight_norm", "fan_out", fan_out, at_least=1.0)
+    ratio = finite("weight_norm", "fan_in", fan_in, at_least=1.0) / units
+    return {
+        "direction": Orthogonal(1.0),
+        "length": Constant(math.sqrt(2.0 * ratio)),
+        "linear_length": Constant(1.0),
+        "branch_end_length": Constant(math.sqrt(ratio / count("weight_norm", "blocks", blocks))),
+        "bias": Constant(0.0),
+    }
+
+
 def dcgan() -> Family:
     """N(0, 0.02^2) for all convolutions, N(1, 0.02^2) for norm scales.
 
@@ -57,5 +86,11 @@ ENTRIES = (
         "resnet", "He by fan_out; last norm of a branch 0", "residual networks", "arXiv:1502.01852; arXiv:1706.02677"
     ),
     entry("efficientnet", "Var(w) = 2/fan_out; head U(+-1/sqrt(fan_out))", "EfficientNet, MobileNet", "timm"),
+    entry(
+        "weight_norm",
+        "orthogonal directions; lengths sqrt(2 fan_in/fan_out), sqrt(fan_in/fan_out/blocks) at a branch's end",
+        "weight normalisation",
+        "arXiv:1906.02341",
+    ),
     entry("dcgan", "w ~ N(0, 0.02^2), norm ~ N(1, 0.02^2)", "convolutional GANs", "arXiv:1511.06434"),
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from penstock.recipes.from_values.adapter import Adapter
+from penstock.recipes.from_values.admin import admin
 from penstock.recipes.from_values.eva import eva, eva_ranks
+from penstock.recipes.from_values.loftq import loftq
 from penstock.recipes.from_values.lora_ga import lora_ga
 from penstock.recipes.from_values.low_rank import low_rank
 from penstock.recipes.from_values.mimetic import mimetic_query_key, mimetic_value_output
@@ -14,8 +16,10 @@ from penstock.recipes.from_values.weight_selection import weight_selection
 
 __all__ = [
     "Adapter",
+    "admin",
     "eva",
     "eva_ranks",
+    "loftq",
     "lora_ga",
     "low_rank",
     "lru_gamma_log",

@@ -10,6 +10,7 @@ from penstock.recipes.schemes.fixup import Fixup
 from penstock.recipes.schemes.gpt2 import GPT2, Llama
 from penstock.recipes.schemes.mup import MuP
 from penstock.recipes.schemes.ntk import NTK
+from penstock.recipes.schemes.olmo import Olmo
 from penstock.recipes.schemes.registry import SCHEMES, scheme_from_dict
 from penstock.recipes.schemes.scheme import Factors, Place, Scheme
 from penstock.recipes.schemes.spectral_condition import SpectralCondition
@@ -29,6 +30,7 @@ __all__ = [
     "LayerScale",
     "Llama",
     "MuP",
+    "Olmo",
     "Place",
     "ReZero",
     "Scheme",

@@ -15,6 +15,7 @@ from penstock.recipes.schemes.fixup import Fixup
 from penstock.recipes.schemes.gpt2 import GPT2, Llama
 from penstock.recipes.schemes.mup import MuP
 from penstock.recipes.schemes.ntk import NTK
+from penstock.recipes.schemes.olmo import Olmo
 from penstock.recipes.schemes.scheme import Scheme
 from penstock.recipes.schemes.spectral_condition import SpectralCondition
 from penstock.recipes.schemes.sub_ln import SubLN
@@ -31,6 +32,7 @@ SCHEMES: dict[str, type[Scheme]] = {
         SpectralCondition,
         GPT2,
         Llama,
+        Olmo,
         TFixup,
         DSInit,
         DeepNorm,
