@@ -1,0 +1,1 @@
+"""The lesson in the browser: `penstock lesson` opens it."""
