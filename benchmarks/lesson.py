@@ -21,7 +21,11 @@ async ([id, values]) => {
     const start = performance.now();
     input.value = value;
     input.dispatchEvent(new Event("input"));
-    await new Promise((done) => requestAnimationFrame(() => { const port = new MessageChannel(); port.port1.onmessage = done; port.port2.postMessage(0); }));
+    await new Promise((done) => requestAnimationFrame(() => {
+      const port = new MessageChannel();
+      port.port1.onmessage = done;
+      port.port2.postMessage(0);
+    }));
     times.push(performance.now() - start);
     await new Promise((done) => setTimeout(done, 30));
   }

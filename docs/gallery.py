@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ from blocks import README, write_block
 
 from penstock import doors
 from penstock.demo.training import quiet_torch
+from penstock.planning.plan import Initialization
 from penstock.report.order import place_count, told
 from penstock.report.report import Report
 from penstock.report.table import DRAWN, wrap
 from penstock.report.text import place_text, verdict_words
 
 PAGE = Path(__file__).resolve().with_suffix(".md")
+FOLDER = PAGE.with_suffix("")
 WIDTH = 100
 
 SETTING = """\
@@ -92,7 +95,31 @@ CASES = (
         "model = mlp(depth=4)\nshard = torch.randn(16, 64) * 0.18\nmodel[2].weight.data = torch.cat([shard] * 4)",
         "S103",
     ),
+    Case(
+        "A bias that switches every ReLU off",
+        "model = mlp(depth=4)\nnn.init.constant_(model[2].bias, -10.0)",
+        "A101",
+    ),
+    Case(
+        "tanh on its flat ends",
+        "model = mlp(depth=4, act=nn.Tanh)\nfor layer in model[::2]:\n    nn.init.normal_(layer.weight, std=1.0)",
+        "G101",
+    ),
+    Case(
+        "A weight file with a hole in it",
+        'model = mlp(depth=4)\nmodel[4].weight.data[3, 5] = float("nan")',
+        "U102",
+    ),
+    Case(
+        "Layers that are copies of one",
+        "from copy import deepcopy\n\nblock = nn.Sequential(nn.Linear(64, 64), nn.ReLU())\n"
+        "model = nn.Sequential(*[deepcopy(block) for _ in range(4)], nn.Linear(64, 10))",
+        "S102",
+    ),
 )
+
+IN_README = 8
+"""So many, the first ones, stand in the README too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +128,26 @@ class Shown:
 
     Attributes:
         case: the case.
-        before, after: the reports on it as it was, and mended by `penstock.initialize`.
+        done: what `penstock.initialize` did to it.
     """
 
     case: Case
-    before: Report
-    after: Report
+    done: Initialization
+
+    @property
+    def before(self) -> Report:
+        """The report on it as it was."""
+        return self.done.before
+
+    @property
+    def after(self) -> Report:
+        """The report on it, mended."""
+        return self.done.after
+
+    @property
+    def file(self) -> Path:
+        """Where its report stands as a page."""
+        return FOLDER / (re.sub(r"[^a-z0-9]+", "_", self.case.title.lower()).strip("_") + ".html")
 
 
 def play(case: Case) -> Shown:
@@ -115,7 +156,7 @@ def play(case: Case) -> Shown:
         names: dict[str, Any] = {}
         exec(f"{SETTING}\n{case.code}", names)
         done = doors.initialize(names["model"], names["batch"])
-    return Shown(case, done.before, done.after)
+    return Shown(case, done)
 
 
 def case_to_markdown(shown: Shown) -> str:
@@ -147,13 +188,14 @@ def page(shown: list[Shown]) -> str:
             f"```python\n{one.case.code}\nprint(penstock.check(model, batch))\n```",
             f"```text\n{one.before}\n```",
             f"Mended by `penstock.initialize(model, batch)`: {verdict_words(one.after)}. "
-            + " ".join(f"[{code}](findings/{code}.md)" for code in dict.fromkeys(f.code for f in one.before.findings)),
+            + " ".join(f"[{code}](findings/{code}.md)" for code in dict.fromkeys(f.code for f in one.before.findings))
+            + f" · [before and after as a page]({FOLDER.name}/{one.file.name})",
         ]
     return "\n\n".join(parts) + "\n"
 
 
 def write() -> list[Path]:
-    """Write docs/gallery.md and the README's gallery.
+    """Write docs/gallery.md, its pages and the README's gallery.
 
     Raises:
         RuntimeError: if a start is no longer found broken as it should be, or no longer mended.
@@ -164,5 +206,8 @@ def write() -> list[Path]:
         if first != one.case.finds or one.after.errors:
             raise RuntimeError(f"{one.case.title}: found {first}, not {one.case.finds}; after: {one.after!r}")
     PAGE.write_text(page(shown), encoding="utf-8")
-    write_block("gallery", "\n".join(case_to_markdown(one) for one in shown))
-    return [PAGE, README]
+    FOLDER.mkdir(exist_ok=True)
+    for one in shown:
+        one.done.to_html(one.file)
+    write_block("gallery", "\n".join(case_to_markdown(one) for one in shown[:IN_README]))
+    return [PAGE, *(one.file for one in shown), README]
