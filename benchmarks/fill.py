@@ -14,21 +14,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from bench import interleaved, machine, parser, peak_mib, publish, ratio, table
 
 from penstock.geometry import Geometry
-from penstock.randomness import fill
+from penstock.randomness import Distribution, fill
 from penstock.randomness.compiled import LOADER
 from penstock.recipes import Orthogonal
+from penstock.torch import init
 
 ELEMENTS = 2**26
 REJECTION_SHARE = 2**4
 """torch.nn.init.trunc_normal_ is timed on so small a part of the elements: all would take seconds a turn."""
 
-TORCH: dict[str, Callable[[torch.Tensor], object]] = {
+TORCH: dict[Distribution, Callable[..., Any]] = {
     "uniform": torch.nn.init.uniform_,
     "normal": torch.nn.init.normal_,
     "truncated_normal": torch.nn.init.trunc_normal_,
@@ -48,7 +50,7 @@ def distributions(repeats: int) -> str:
     return table(header, rows)
 
 
-def _distribution(name: str, rule: Callable[..., object], kind: str, threads: int, repeats: int) -> list[str]:
+def _distribution(name: Distribution, rule: Callable[..., object], kind: str, threads: int, repeats: int) -> list[str]:
     torch.set_num_threads(threads)
     memory = np.zeros(ELEMENTS, dtype=np.uint16 if kind == "bfloat16" else np.float32)
     tensor = torch.from_numpy(memory).view(torch.bfloat16 if kind == "bfloat16" else torch.float32)
@@ -147,57 +149,68 @@ def llama_shapes() -> list[tuple[int, ...]]:
     return [(32000, 2048), *(layer * 22), (32000, 2048)]
 
 
-def llama_arm(side: str) -> None:
-    """In a process of its own: seconds and MiB of memory for new bfloat16 weights."""
+def llama_arm(side: str, law: str, kind: str) -> None:
+    """In a process of its own: seconds and MiB of memory from nothing to filled weights."""
     torch.set_num_threads(2)
-    shapes = llama_shapes()
+    dtype = getattr(torch, kind)
     weights: list[torch.Tensor] = []
 
     def ours() -> None:
-        for number, shape in enumerate(shapes):
-            memory = np.empty(shape, dtype=np.uint16)
-            fill("truncated_normal", shape, number, scale=0.02, out=memory, dtype="bfloat16")
-            weights.append(torch.from_numpy(memory).view(torch.bfloat16))
+        recipe = init.normal_ if law == "normal" else init.trunc_normal_
+        for number, shape in enumerate(llama_shapes()):
+            weights.append(recipe(torch.empty(shape, dtype=dtype), std=0.02, generator=_seeded(number)))
 
     def theirs() -> None:
-        for shape in shapes:
-            weights.append(torch.nn.init.trunc_normal_(torch.empty(shape, dtype=torch.bfloat16), std=0.02))
+        rule = torch.nn.init.normal_ if law == "normal" else torch.nn.init.trunc_normal_
+        for shape in llama_shapes():
+            weights.append(rule(torch.empty(shape, dtype=dtype), std=0.02))
 
-    if side == "ours":
+    if side == "penstock":
         LOADER.load()
     start = time.perf_counter()
-    peak = peak_mib(ours if side == "ours" else theirs)
+    peak = peak_mib(ours if side == "penstock" else theirs)
     print(json.dumps({"seconds": time.perf_counter() - start, "MiB": peak}))
 
 
+def _seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
 def llama() -> str:
-    """Both arms, each in a child process, whose high-water mark of memory is its own."""
-    weights = sum(math.prod(shape) for shape in llama_shapes()) * 2 / 2**20
+    """Both sides, each in a child process, whose high-water mark of memory is its own."""
+    elements = sum(math.prod(shape) for shape in llama_shapes())
     rows = []
-    for side in ("ours", "torch"):
-        done = subprocess.run(
-            [sys.executable, __file__, "--llama-arm", side], capture_output=True, text=True, check=True, env=os.environ
-        )
-        result = json.loads(done.stdout)
-        rows.append(
-            [
-                "penstock" if side == "ours" else "torch.nn.init.trunc_normal_",
-                f"{result['seconds']:.1f}",
-                f"{result['MiB']:,.0f}",
-                f"{result['MiB'] / weights - 1:+.1%}",
-            ]
-        )
-    return table(("1.1B Llama, bfloat16, truncated normal", "seconds", "peak MiB", "over the weights"), rows)
+    for law, kind in (("normal", "float32"), ("normal", "bfloat16"), ("truncated_normal", "bfloat16")):
+        weights = elements * getattr(torch, kind).itemsize / 2**20
+        taken: dict[str, float] = {}
+        for side in ("penstock", "torch.nn.init"):
+            command = [sys.executable, __file__, "--llama-arm", side, law, kind]
+            done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
+            result = json.loads(done.stdout)
+            taken[side] = result["seconds"]
+            rows.append(
+                [
+                    law.replace("_", " "),
+                    kind,
+                    side,
+                    f"{result['seconds']:.2f}",
+                    f"{taken['torch.nn.init'] / taken['penstock']:.1f}" if len(taken) > 1 else "",
+                    f"{result['MiB']:,.0f}",
+                    f"{result['MiB'] / weights - 1:+.1%}",
+                ]
+            )
+    header = ("1.1B Llama, from nothing", "type", "by", "seconds", "x penstock", "peak MiB", "over the weights")
+    return table(header, rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
     options.add_argument("--repeats", type=int, default=5, help="turns whose median is kept")
     options.add_argument("--llama", action="store_true", help="add the 1.1-billion-parameter shape list")
-    options.add_argument("--llama-arm", choices=("ours", "torch"), help="what the child processes run")
+    options.add_argument("--llama-arm", nargs=3, help="what the child processes run")
     chosen = options.parse_args(arguments)
     if chosen.llama_arm:
-        llama_arm(chosen.llama_arm)
+        llama_arm(*chosen.llama_arm)
         return
     start = time.perf_counter()
     LOADER.load()

@@ -258,6 +258,25 @@ def test_a_cache_that_cannot_be_written_is_not_fatal(monkeypatch):
     assert loader.get(2**30) is None
 
 
+def one_bit_off(right):
+    def fill_run(law, key, start, out, scale, shift):
+        right(law, key, start, out, scale, shift)
+        out.view(np.uint32)[7] ^= 1
+
+    return fill_run
+
+
+def test_compiled_code_with_other_bits_is_made_anew_and_else_not_used(kernels, monkeypatch):
+    wrong = type("Kernels", (), {"fill_run": staticmethod(one_bit_off(kernels.fill_run))})
+    with pytest.raises(ArithmeticError, match="the compiled uniform law differs from NumPy's"):
+        compiled._try_out(wrong)
+    monkeypatch.setattr(kernels, "fill_run", one_bit_off(kernels.fill_run))
+    monkeypatch.setattr(compiled, "_compiled_anew", lambda kernels: kernels)
+    assert compiled._Loader().load() is None
+    monkeypatch.undo()
+    assert compiled._Loader().load() is not None
+
+
 def exact_moments(distribution: str) -> tuple[float, float]:
     """Standard deviation and kurtosis."""
     if distribution == "uniform":

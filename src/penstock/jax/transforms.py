@@ -19,7 +19,6 @@ from penstock.randomness import transforms as reference
 
 _SHIFT_TO_BIT_30 = 30
 _HALF = np.float32(0.5)
-_ONE = np.float32(1.0)
 
 
 def uniform(words: jax.Array) -> jax.Array:
@@ -30,23 +29,13 @@ def uniform(words: jax.Array) -> jax.Array:
 def normal(words: jax.Array) -> jax.Array:
     """Standard normal values by the inverse distribution function."""
     signed = _signed(words)
-    centre = signed ^ (signed >> 31)
-    value = (centre.astype(jnp.float32) + _HALF) * np.float32(2.0**-31)
-    zero = hidden_zero(value)
-    tail = exactly(((centre ^ reference._END).astype(jnp.float32) + _HALF) * np.float32(2.0**-32), zero)
-    depth = _minus_log2_of_four_times(tail * (_ONE - tail), zero)
-    ratio = _ratio(reference._NORMAL_NUMERATOR, reference._NORMAL_DENOMINATOR, depth, zero)
-    return _with_sign_of(signed, exactly(value, zero) * ratio)
+    distance = signed ^ (signed >> 31)
+    return jnp.where(distance > reference.CENTRE_END, _tail(signed, distance), _centre(reference.CENTRE, signed))
 
 
 def truncated_normal(words: jax.Array) -> jax.Array:
     """Standard normal values cut at two sigma."""
-    signed = _signed(words)
-    value = ((signed ^ (signed >> 31)).astype(jnp.float32) + _HALF) * np.float32(2.0**-31)
-    zero = hidden_zero(value)
-    square = exactly(value * value, zero)
-    ratio = _ratio(reference._TRUNCATED_NUMERATOR, reference._TRUNCATED_DENOMINATOR, _ONE - square, zero)
-    return _with_sign_of(signed, exactly(value, zero) * ratio)
+    return _centre(reference.TRUNCATED, _signed(words))
 
 
 TRANSFORMS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -70,26 +59,42 @@ def _signed(words: jax.Array) -> jax.Array:
     return lax.bitcast_convert_type(words, jnp.int32)
 
 
-def _minus_log2_of_four_times(quarter: jax.Array, zero: jax.Array) -> jax.Array:
-    bits = lax.bitcast_convert_type(quarter, jnp.int32)
-    exponent = (bits >> reference._MANTISSA_BITS).astype(jnp.float32)
-    mantissa = (bits & reference._MANTISSA) | reference._EXPONENT_OF_ONE
-    centred = lax.bitcast_convert_type(mantissa, jnp.float32) - np.float32(1.5)
-    return (reference._EXPONENT_OF_QUARTER - exponent) + _polynomial(reference._LOG, centred, zero)
+def _centre(law: reference.Centre, signed: jax.Array) -> jax.Array:
+    x = (signed | 1).astype(jnp.float32) * law.step
+    zero = hidden_zero(x)
+    # Where there is a single element, XLA would gather the constant factors of x * x and of what follows.
+    x = exactly(x, zero)
+    square = exactly(x * x, zero)
+    above = _product_of_four([root - square for root in law.numerator])
+    below = _product_of_four([root - square for root in law.denominator])
+    return above / below * x
 
 
-def _ratio(numerator: tuple[float, ...], denominator: tuple[float, ...], x: jax.Array, zero: jax.Array) -> jax.Array:
-    return _polynomial(numerator, x, zero) / _polynomial(denominator, x, zero)
+def _tail(signed: jax.Array, distance: jax.Array) -> jax.Array:
+    tail = (distance ^ reference.END).astype(jnp.float32) + _HALF
+    bits = lax.bitcast_convert_type(tail, jnp.int32)
+    exponent = (bits >> reference.MANTISSA_BITS).astype(jnp.float32)
+    mantissa = lax.bitcast_convert_type((bits & reference.MANTISSA) | reference.EXPONENT_OF_ONE, jnp.float32)
+    centred = mantissa - np.float32(1.5)
+    zero = hidden_zero(centred)
+    depth = (reference.EXPONENT_OF_2_32 - exponent) + _polynomial(reference.LOG, centred, zero)
+    above = exactly(_product_of_four([depth + root for root in reference.TAIL_NUMERATOR]), zero)
+    above = exactly(above * reference.TAIL_FACTOR, zero)
+    first, second, third = (depth + root for root in reference.TAIL_DENOMINATOR)
+    value = above / ((first * second) * third)
+    return lax.bitcast_convert_type(
+        lax.bitcast_convert_type(value, jnp.int32) | (signed & reference.SIGN), jnp.float32
+    )
 
 
-def _polynomial(coefficients: tuple[float, ...], x: jax.Array, zero: jax.Array) -> jax.Array:
-    highest, *rest = (np.float32(value) for value in reversed(coefficients))
+def _product_of_four(factors: list[jax.Array]) -> jax.Array:
+    first, second, third, fourth = factors
+    return (first * second) * (third * fourth)
+
+
+def _polynomial(coefficients: tuple[np.float32, ...], x: jax.Array, zero: jax.Array) -> jax.Array:
+    highest, *rest = reversed(coefficients)
     total: jax.Array | np.float32 = highest
     for coefficient in rest:
         total = exactly(total * x, zero) + coefficient
     return jnp.asarray(total)
-
-
-def _with_sign_of(signed: jax.Array, value: jax.Array) -> jax.Array:
-    bits = lax.bitcast_convert_type(value, jnp.int32)
-    return lax.bitcast_convert_type(bits | (signed & reference._SIGN), jnp.float32)

@@ -41,10 +41,10 @@ def _laws() -> dict[str, Any]:
         "truncated": _centre(transforms.TRUNCATED),
         "truncatedStd": transforms.TRUNCATED_STD,
         "tail": {
-            "log": _floats(transforms._LOG),
-            "factor": float(transforms._TAIL_FACTOR),
-            "numerator": _floats(transforms._TAIL_NUMERATOR),
-            "denominator": _floats(transforms._TAIL_DENOMINATOR),
+            "log": _floats(transforms.LOG),
+            "factor": float(transforms.TAIL_FACTOR),
+            "numerator": _floats(transforms.TAIL_NUMERATOR),
+            "denominator": _floats(transforms.TAIL_DENOMINATOR),
         },
         "exponentOf2To32": float(transforms.EXPONENT_OF_2_32),
     }

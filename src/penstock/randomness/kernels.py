@@ -1,12 +1,13 @@
-"""Compiled loops: Philox words and the transforms of `transforms.py`, operation for operation, written to memory.
+"""Compiled loops: fills of memory of any strides and type, made of the steps of `steps.py`.
 
 Only `compiled.py` imports this module, when the first fill that is worth it comes: importing it loads numba. Each
 function is compiled at its first call for the types of that call and kept on disk.
 
-What the code keeps to, so that LLVM makes vector instructions of it and the bits stay: no `fastmath` (a fused or
-reordered sum rounds differently); no conditional inside the inner loops; structures of arrays in buffers that fit the
-first-level cache; random words held in 64-bit integers, whose product of two 32-bit halves is one vector instruction;
-functions at the top level, because closures over compiled functions are not found again in the cache.
+What keeps it fast and the bits the same: no `fastmath` (a fused or reordered sum rounds differently); the inner steps
+written as vectors (`vectors.py`); structures of arrays in buffers that fit the first-level cache; random words held in
+64-bit lanes, whose product of two 32-bit halves is one vector instruction; the rare tails of the normal law collected
+and made together; functions at the top level, because closures over compiled functions are not found again in the
+cache.
 """
 
 from __future__ import annotations
@@ -17,34 +18,31 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from penstock.randomness import philox, transforms
+from penstock.randomness.steps import (
+    GROUP,
+    LANES,
+    STEP,
+    centre_step,
+    far_words,
+    group_words,
+    lowest_bit,
+    number_of_bits,
+    tail_step,
+    truncated_step,
+    uniform_step,
+)
 
 UNIFORM, NORMAL, TRUNCATED_NORMAL = 0, 1, 2
 FLOAT32, FLOAT64, FLOAT16, BFLOAT16 = 0, 1, 2, 3
 
-_MASK = np.uint64(0xFFFFFFFF)
-_UP = np.uint64(32)
-_M0, _M1 = (np.uint64(multiplier) for multiplier in philox._MULTIPLIERS)
-_W0, _W1 = (np.uint64(increment) for increment in philox._WEYL)
 _BUFFER = 1024
-"""Elements in flight: words, values and two intermediate results, 16 KiB."""
-_GROUP = philox.GROUP
-_LANES = philox._LANES
-
+"""Elements in flight: their words and what the steps need beside them fit the first-level cache."""
+_SPARE = GROUP
+"""Steps read and write past the end of a buffer's contents, never past this."""
+_USUAL = 4
+"""Tail values among 64 elements that are noted without a question."""
 _HALF = np.float32(0.5)
-_ONE = np.float32(1.0)
-_MIDDLE = np.float32(1.5)
-_TWO_M23 = np.float32(2.0**-23)
-_TWO_M31 = np.float32(2.0**-31)
-_TWO_32 = np.float32(2.0**32)
-# Where q is at most 2^62, a quarter of 2^64.
-_QUARTER = transforms._EXPONENT_OF_QUARTER + np.float32(64)
-_SIGN = np.int32(-(2**31))
-_L0, _L1, _L2, _L3, _L4, _L5, _L6, _L7 = (np.float32(c) for c in transforms._LOG)
-_N0, _N1, _N2, _N3, _N4, _N5 = (np.float32(c) for c in transforms._NORMAL_NUMERATOR)
-_D0, _D1, _D2, _D3, _D4, _D5 = (np.float32(c) for c in transforms._NORMAL_DENOMINATOR)
-_T0, _T1, _T2, _T3, _T4 = (np.float32(c) for c in transforms._TRUNCATED_NUMERATOR)
-_U0, _U1, _U2, _U3, _U4 = (np.float32(c) for c in transforms._TRUNCATED_DENOMINATOR)
+_BIT = np.uint64(1)
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -57,126 +55,86 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @_compiled
-def _round(a, b, c, d, low, high):
-    """One Philox round; only the low 32 bits of each number mean anything."""
-    left = (a & _MASK) * _M0
-    right = (c & _MASK) * _M1
-    return (right >> _UP) ^ b ^ low, right, (left >> _UP) ^ d ^ high, left
+def _workspace():
+    """Words; values beside the output; the places of tail values and their words."""
+    size = _BUFFER + _SPARE
+    return np.zeros(size, np.uint32), np.empty(size, np.float32), np.empty(size, np.uint64), np.zeros(size, np.uint32)
 
 
 @_compiled
 def _make_words(key, group, groups, words):
     """The words of `groups` groups of 64 elements from group number `group` on."""
-    k0 = key & _MASK
-    k1 = key >> _UP
     for g in range(groups):
-        counter = np.uint64(group + g) * np.uint64(_LANES)
-        # Sixteen counters from a multiple of 16 share their high half. Half of the first two rounds is the same for
-        # all of them, because two of the four counter words are 0.
-        first = (counter >> _UP) ^ k0
-        second = (first & _MASK) * _M0
-        part = words[g * _GROUP : (g + 1) * _GROUP]
-        for lane in range(_LANES):
-            left = ((counter & _MASK) + np.uint64(lane)) * _M0
-            right = (((left >> _UP) ^ k1) & _MASK) * _M1
-            a = (right >> _UP) ^ (k0 + _W0)
-            c = (second >> _UP) ^ left ^ (k1 + _W1)
-            a, b, c, d = _round(a, right, c, second, k0 + np.uint64(2) * _W0, k1 + np.uint64(2) * _W1)
-            a, b, c, d = _round(a, b, c, d, k0 + np.uint64(3) * _W0, k1 + np.uint64(3) * _W1)
-            a, b, c, d = _round(a, b, c, d, k0 + np.uint64(4) * _W0, k1 + np.uint64(4) * _W1)
-            a, b, c, d = _round(a, b, c, d, k0 + np.uint64(5) * _W0, k1 + np.uint64(5) * _W1)
-            a, b, c, d = _round(a, b, c, d, k0 + np.uint64(6) * _W0, k1 + np.uint64(6) * _W1)
-            a, b, c, d = _round(a, b, c, d, k0 + np.uint64(7) * _W0, k1 + np.uint64(7) * _W1)
-            a, b, c, d = _round(a, b, c, d, k0 + np.uint64(8) * _W0, k1 + np.uint64(8) * _W1)
-            a, b, c, d = _round(a, b, c, d, k0 + np.uint64(9) * _W0, k1 + np.uint64(9) * _W1)
-            part[lane] = np.uint32(a)
-            part[_LANES + lane] = np.uint32(b)
-            part[2 * _LANES + lane] = np.uint32(c)
-            part[3 * _LANES + lane] = np.uint32(d)
+        group_words(words, g * GROUP, np.uint64(group + g) * np.uint64(LANES), key)
 
 
 @_compiled
-def _uniform(words, values, scale, shift):
-    for i in range(len(values)):
-        signed = np.int32(words[i])
-        value = (np.float32(np.int32(signed >> np.int32(8))) + _HALF) * _TWO_M23
-        values[i] = value * scale + shift
-
-
-@_compiled
-def _normal_logarithm(words, mantissa, depth):
-    """The two parts of -log2(4 t (1 - t)): mantissa - 3/2, and what the exponent gives."""
-    for i in range(len(depth)):
-        signed = np.int32(words[i])
-        centre = np.int32(signed ^ np.int32(signed >> np.int32(31)))
-        # 2^64 t (1 - t): powers of two change the exponent only, so the mantissa is that of t (1 - t).
-        tail = np.float32(np.int32(centre ^ np.int32(0x7FFFFFFF))) + _HALF
-        bits = np.float32(tail * (_TWO_32 - tail)).view(np.int32)
-        mantissa[i] = np.int32(np.int32(bits & np.int32(0x007FFFFF)) | np.int32(0x3F800000)).view(np.float32) - _MIDDLE
-        depth[i] = _QUARTER - np.float32(np.int32(bits >> np.int32(23)))
-
-
-@_compiled
-def _normal_depth(mantissa, depth):
-    for i in range(len(depth)):
-        m = mantissa[i]
-        log = ((((((m * _L7 + _L6) * m + _L5) * m + _L4) * m + _L3) * m + _L2) * m + _L1) * m + _L0
-        depth[i] = depth[i] + log
-
-
-@_compiled
-def _normal_ratio(depth, ratio):
-    for i in range(len(ratio)):
-        x = depth[i]
-        above = ((((x * _N5 + _N4) * x + _N3) * x + _N2) * x + _N1) * x + _N0
-        below = ((((x * _D5 + _D4) * x + _D3) * x + _D2) * x + _D1) * x + _D0
-        ratio[i] = above / below
-
-
-@_compiled
-def _truncated_square(words, square):
-    for i in range(len(square)):
-        signed = np.int32(words[i])
-        v = (np.float32(np.int32(signed ^ np.int32(signed >> np.int32(31)))) + _HALF) * _TWO_M31
-        square[i] = _ONE - v * v
-
-
-@_compiled
-def _truncated_ratio(square, ratio):
-    for i in range(len(ratio)):
-        x = square[i]
-        above = (((x * _T4 + _T3) * x + _T2) * x + _T1) * x + _T0
-        below = (((x * _U4 + _U3) * x + _U2) * x + _U1) * x + _U0
-        ratio[i] = above / below
-
-
-@_compiled
-def _signed(words, ratio, values, scale, shift):
-    """The word's distance from the centre times the ratio, with the word's sign."""
-    for i in range(len(values)):
-        signed = np.int32(words[i])
-        centre = np.int32(signed ^ np.int32(signed >> np.int32(31)))
-        value = np.float32(((np.float32(centre) + _HALF) * _TWO_M31) * ratio[i])
-        value = np.int32(value.view(np.int32) | np.int32(signed & _SIGN)).view(np.float32)
-        values[i] = value * scale + shift
-
-
-@_compiled
-def _transform(law, words, scratch, values, scale, shift):
-    """Several short loops: a processor overlaps few turns of a loop that is one long chain of operations."""
-    count = len(values)
-    first, second = scratch[:count], scratch[_BUFFER : _BUFFER + count]
+def _steps(law, words, at, count, out, to, scale, shift):
+    """Values of `count` words, a multiple of a step's; the normal law's without its tails."""
     if law == UNIFORM:
-        _uniform(words, values, scale, shift)
+        for i in range(0, count, STEP):
+            uniform_step(words, at + i, out, to + i, scale, shift)
     elif law == NORMAL:
-        _normal_logarithm(words, first, second)
-        _normal_depth(first, second)
-        _normal_ratio(second, first)
-        _signed(words, first, values, scale, shift)
+        for i in range(0, count, STEP):
+            centre_step(words, at + i, out, to + i, scale, shift)
     else:
-        _truncated_square(words, first)
-        _truncated_ratio(first, second)
-        _signed(words, second, values, scale, shift)
+        for i in range(0, count, STEP):
+            truncated_step(words, at + i, out, to + i, scale, shift)
+
+
+@_compiled
+def _note_tails(flags, first, words, places, chosen, count):
+    """Append the places of the words with flags, and these words, to two lists; the lists' new length.
+
+    So many as are usual are written without asking how many there are: a wrong guess costs more than they do.
+    """
+    after = count + number_of_bits(flags)
+    for i in range(np.uint64(_USUAL)):
+        place = first + (lowest_bit(flags) & np.uint64(GROUP - 1))
+        places[count + i] = place
+        chosen[count + i] = words[place]
+        flags &= flags - _BIT
+    count += np.uint64(_USUAL)
+    while flags != np.uint64(0):
+        place = first + lowest_bit(flags)
+        places[count] = place
+        chosen[count] = words[place]
+        flags &= flags - _BIT
+        count += _BIT
+    return after
+
+
+@_compiled
+def _mend_tails(space, at, count, out, to, scale, shift):
+    """The normal law's tails: collected, made in steps, and written where they belong."""
+    words, beside, places, chosen = space
+    noted = np.uint64(0)
+    for i in range(at, at + count, GROUP):
+        flags = far_words(words, i)
+        if at + count - i < GROUP:
+            flags &= (_BIT << np.uint64(at + count - i)) - _BIT
+        noted = _note_tails(flags, np.uint64(i), words, places, chosen, noted)
+    for i in range(0, np.int64(noted), STEP):
+        tail_step(chosen, i, beside, i, scale, shift)
+    moved = np.uint64(to) - np.uint64(at)
+    for i in range(noted):
+        out[places[i] + moved] = beside[i]
+
+
+@_compiled
+def _transform(law, space, at, count, out, to, scale, shift):
+    """words[at : at + count] to values at out[to : to + count], count <= _BUFFER."""
+    words, beside = space[0], space[1]
+    rest = count % STEP
+    whole = count - rest
+    _steps(law, words, at, whole, out, to, scale, shift)
+    if rest:
+        # The output may end there.
+        _steps(law, words, at + whole, STEP, beside, 0, scale, shift)
+        for i in range(rest):
+            out[to + whole + i] = beside[i]
+    if law == NORMAL:
+        _mend_tails(space, at, count, out, to, scale, shift)
 
 
 @_compiled
@@ -210,15 +168,14 @@ def _float16(values, out):
 @_compiled
 def fill_run(law, key, start, out, scale, shift):
     """Elements start, start + 1, ... to a contiguous float32 array."""
-    words = np.empty(_BUFFER, np.uint32)
-    scratch = np.empty(2 * _BUFFER, np.float32)
+    space = _workspace()
     count = len(out)
     done = 0
     while done < count:
-        offset = (start + done) % _GROUP
+        offset = (start + done) % GROUP
         now = min(_BUFFER - offset, count - done)
-        _make_words(key, (start + done) // _GROUP, (offset + now + _GROUP - 1) // _GROUP, words)
-        _transform(law, words[offset : offset + now], scratch, out[done : done + now], scale, shift)
+        _make_words(key, (start + done) // GROUP, (offset + now + GROUP - 1) // GROUP, space[0])
+        _transform(law, space, offset, now, out, done, scale, shift)
         done += now
 
 
@@ -262,8 +219,7 @@ def fill_rows(law, key, kind, axes, rows, columns, places, out32, out64, out16, 
         scale: multiplies the raw values; float32.
         shift: added after that; float32, -0.0 for none.
     """
-    words = np.empty(_BUFFER, np.uint32)
-    scratch = np.empty(2 * _BUFFER, np.float32)
+    space = _workspace()
     values = np.empty(_BUFFER, np.float32)
     halves = np.empty(_BUFFER, np.uint16)
     made, groups = -1, 0
@@ -278,18 +234,17 @@ def fill_rows(law, key, kind, axes, rows, columns, places, out32, out64, out16, 
             place += which * axes[axis, 2]
         done = columns[0]
         while done < columns[1]:
-            group, offset = (index + done) // _GROUP, (index + done) % _GROUP
+            group, offset = (index + done) // GROUP, (index + done) % GROUP
             now = min(_BUFFER - offset, columns[1] - done)
-            needed = (offset + now + _GROUP - 1) // _GROUP
+            needed = (offset + now + GROUP - 1) // GROUP
             # Short rows often lie in the group of the row before.
             if group != made or needed > groups:
-                _make_words(key, group, needed, words)
+                _make_words(key, group, needed, space[0])
                 made, groups = group, needed
             at = place + done * step
             if kind == FLOAT32 and step == 1:
-                _transform(law, words[offset : offset + now], scratch, out32[at : at + now], scale, shift)
+                _transform(law, space, offset, now, out32, at, scale, shift)
             else:
-                part = values[:now]
-                _transform(law, words[offset : offset + now], scratch, part, scale, shift)
-                _store(kind, part, halves, at, step, out32, out64, out16)
+                _transform(law, space, offset, now, values, 0, scale, shift)
+                _store(kind, values[:now], halves, at, step, out32, out64, out16)
             done += now
