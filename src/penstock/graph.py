@@ -6,8 +6,8 @@ set of kinds. Node i makes signal i. Parameters are not nodes; a node lists thos
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -39,7 +39,7 @@ class Node:
         geometry: axis roles of the first parameter, for contractions.
         unit_axis: axis of the made signal that indexes units (channels), None where unknown.
         function: the scalar function of a pointwise node, float64 in and out, elementwise.
-        residual: a sum one of whose operands is an ancestor of the other.
+        residual: a sum one of whose operands, or what that one carries on (see `carried`), is an ancestor of another.
     """
 
     index: int
@@ -114,3 +114,49 @@ class Graph:
             for name in node.parameters:
                 table.setdefault(name, []).append(node)
         return {name: tuple(nodes) for name, nodes in table.items()}
+
+
+def ancestors(nodes: Sequence[Node]) -> list[int]:
+    """For each signal the set of signals that it depends on, as bits."""
+    masks: list[int] = []
+    for node in nodes:
+        mask = 0
+        for source in node.inputs:
+            mask |= masks[source] | 1 << source
+        masks.append(mask)
+    return masks
+
+
+def carried(nodes: Sequence[Node]) -> list[int]:
+    """For each signal the set of signals that it holds unchanged but for their size, as bits.
+
+    Itself, the operands of its sum, what it is a multiple of: alpha x + f(x) carries x on, as (x + f(x)) + g(x) does.
+    """
+    masks: list[int] = []
+    for node in nodes:
+        mask = 1 << node.index
+        if node.kind == "sum" or (node.kind == "pointwise" and node.op in ("scale", "identity")):
+            for source in node.inputs:
+                mask |= masks[source]
+        masks.append(mask)
+    return masks
+
+
+def streams(nodes: Sequence[Node]) -> dict[int, tuple[int, ...]]:
+    """Of each residual sum the operands that are its stream: another operand is made from what they carry."""
+    before, held = ancestors(nodes), carried(nodes)
+
+    def feeds(a: int, b: int) -> bool:
+        # What b itself carries is no reason: x + 2 x has no branch.
+        return a != b and bool(before[b] >> a & 1 or before[b] & held[a] & ~held[b])
+
+    found = (
+        (n.index, tuple(a for a in n.inputs if any(feeds(a, b) for b in n.inputs))) for n in nodes if n.kind == "sum"
+    )
+    return {index: operands for index, operands in found if operands}
+
+
+def with_residuals(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """The nodes with their residual sums marked."""
+    residual = streams(nodes)
+    return tuple(replace(node, residual=True) if node.index in residual else node for node in nodes)

@@ -112,7 +112,7 @@ def _nodes(model: nn.Module) -> tuple[Any, Any]:
     return measured.graph.nodes, measured.signals
 
 
-@pytest.mark.parametrize("activation", [nn.GELU, nn.Tanh, nn.SiLU, nn.Softplus, nn.Sigmoid])
+@pytest.mark.parametrize("activation", [nn.GELU, nn.Tanh, nn.SiLU, nn.Softplus, nn.Mish, nn.Sigmoid])
 def test_shaped_stacks_have_their_mean_and_deviation(activation: Callable[[], nn.Module]):
     model = seeded(lambda: stack(20, activation))
     done = penstock.initialize(model, X)
@@ -165,10 +165,17 @@ def test_factors_say_how_far_the_analysis_was_off():
             assert entry.calibration.factor == pytest.approx(1.0, abs=0.2)
 
 
+class UnitLength(nn.Module):
+    """A parametrization that divides a weight by its length."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight / weight.norm()
+
+
 def test_a_weight_that_is_normalised_before_it_is_used_is_named():
     def make() -> nn.Module:
         model = stack(2)
-        nn.utils.parametrizations.spectral_norm(model[2])
+        nn.utils.parametrize.register_parametrization(model[2], "weight", UnitLength())
         return model
 
     done = penstock.initialize(seeded(make), X)

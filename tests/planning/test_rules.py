@@ -14,10 +14,10 @@ from torch_models import Residual, Written, integers, normal, seeded
 
 import penstock
 from penstock.planning.plan import Entry, Plan
-from penstock.recipes import Blocks, Constant, Normal, Orthogonal, PerBlock, VarianceScaling
+from penstock.recipes import Blocks, Constant, LooksLinear, Normal, Orthogonal, PerBlock, VarianceScaling
 
 X = normal(16, 12)
-SEQUENCE = normal(16, 5, 12)
+SEQUENCE = normal(16, 5, 12) / normal(16, 5, 12).pow(2).mean().sqrt()  # branches are sized against it
 IDS = integers(16, 5, high=20)
 
 
@@ -220,7 +220,7 @@ def test_deep_plain_stacks_are_shaped_and_shallow_ones_are_not():
     shallow, deep = plan_of(lambda: stack(4)), plan_of(lambda: stack(20))
     assert {shallow[f"{2 * i}.weight"].rule for i in range(4)} == {"contractions"}
     assert {deep[f"{2 * i}.weight"].rule for i in range(20)} == {"shaped"}
-    assert isinstance(deep["2.weight"].recipe, Orthogonal)
+    assert isinstance(deep["2.weight"].recipe, LooksLinear)
     assert deep["40.weight"].rule == "heads"
 
 
@@ -264,6 +264,6 @@ def test_layer_scales_and_unused_parameters_are_kept_and_said_so():
     weights = {"w": normal(12, 12), "g": torch.full((12,), 1e-4), "o": normal(12, 3), "spare": normal(4, 4)}
     plan = plan_of(lambda: Written(lambda m, x: (x + m.g * (x @ m.w)) @ m.o, **weights))
     assert plan["g"].recipe is None
-    assert "multiplies a signal" in plan["g"].reason
+    assert "multiplier of a residual branch" in plan["g"].reason
     assert "never used" in plan["spare"].reason
     assert any("spare" in note for note in plan.notes)

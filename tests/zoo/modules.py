@@ -73,9 +73,9 @@ class BasicBlock(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """Embedding, LSTM or GRU, and a classifier on the last step."""
+    """Embedding, a recurrent layer, and a classifier on the last step."""
 
-    def __init__(self, cell: type[nn.LSTM] | type[nn.GRU], *, classes: int) -> None:
+    def __init__(self, cell: type[nn.LSTM] | type[nn.GRU] | type[nn.RNN], *, classes: int) -> None:
         super().__init__()
         self.embed = nn.Embedding(50, 32)
         self.rnn = cell(32, 48, num_layers=2, batch_first=True)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo import modules as m
+from zoo import structures as t
 from zoo.data import CLASSES, cross_entropy, mean_square, noise, tokens
 from zoo.row import Row
 
@@ -235,3 +236,21 @@ PLAIN: tuple[Row, ...] = (
     _row("mlp_bfloat16", narrow, noise(64, dtype=_bf16), "plain mlp relu narrow", dtype=_bf16),
     _row("mlp_float16", narrow, noise(64, dtype=_fp16), "plain mlp relu narrow", dtype=_fp16),
 )
+
+STRUCTURES: tuple[Row, ...] = (
+    *(
+        _row(f"transformer_{kind}", lambda kind=kind: t.transformer(kind), noise(8, 32), "structure")
+        for kind in ("free", "sandwich", "parallel", "parallel_chain", "deep_norm", "grouped")
+    ),
+    _row("siren", t.siren, lambda g: 2.0 * torch.rand(64, 2, generator=g) - 1.0, "structure"),
+    _row("fourier_frozen", lambda: t.Fourier(trained=False), noise(2), "structure"),
+    _row("fourier_trained", lambda: t.Fourier(trained=True), noise(2), "structure"),
+    _row("skip_init", lambda: t.skip_init(start=0.0), _flat, "structure"),
+    _row("skip_init_one", lambda: t.skip_init(start=1.0), _flat, "structure"),
+    _row("diffusion", lambda: t.Diffusion(32), lambda g: (noise(16)(g), noise(8)(g)), "structure"),
+    _row("cnn_spectral_norm", t.spectral, _image, "structure"),
+    _row("gated", t.gated_residual, noise(48), "structure"),
+    _row("rnn", lambda: m.Recurrent(nn.RNN, classes=CLASSES), _words, "structure", loss=_CE),
+    _row("lstm_long", lambda: m.Recurrent(nn.LSTM, classes=CLASSES), tokens(50, 40), "structure", loss=_CE),
+)
+"""Healthy models whose structure decides how they should start; the breaks are tried on the others alone."""

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from zoo import actions
 from zoo.breaks import BREAKS, CASES, DEEP, Case
 from zoo.hf import FAMILIES, HF, HF_SCALED
-from zoo.plain import PLAIN
+from zoo.plain import PLAIN, STRUCTURES
 from zoo.probe import measure
 from zoo.row import Row, run, scalar_of, tensors_of
 
-HEALTHY = (*PLAIN, *HF, *DEEP)
+HEALTHY = (*PLAIN, *STRUCTURES, *HF, *DEEP)
 MEASURED = tuple(case for case in CASES if case.broken.symptom is not None)
 # "sigmoid" is broken as it is built. Of "no_grad" the rows' own test is the control: there each gradient arrives.
 NO_CONTROL = {"sigmoid", "no_grad"}

@@ -7,10 +7,10 @@ import pytest
 import penstock
 from zoo.breaks import BREAKS, CASES, Case
 from zoo.hf import HF, HF_SCALED
-from zoo.plain import PLAIN
+from zoo.plain import PLAIN, STRUCTURES
 from zoo.row import Row
 
-HEALTHY = (*PLAIN, *HF, *HF_SCALED)
+HEALTHY = (*PLAIN, *STRUCTURES, *HF, *HF_SCALED)
 
 CODES = (
     "A101 A102 B101 B102 B103 B104 F101 F102 F103 G101 G102 L101 L102 L103 P101 P102 S101 S102 S103 U102 U103".split()

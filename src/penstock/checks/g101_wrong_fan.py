@@ -22,7 +22,7 @@ from penstock.checks.thresholds import (
 )
 from penstock.checks.wrong_fans import SHARD, WrongFan, right_fans, wrong_fans
 from penstock.geometry import Geometry
-from penstock.signals import Measured, ParameterStats
+from penstock.signals import Measured, ParameterStats, SignalStats
 
 PYTORCH_DEFAULT = 1 / math.sqrt(3)
 # What rules multiply by: LeCun and Xavier, He, PyTorch's default, tanh's 5/3, an uncorrected truncated normal.
@@ -158,22 +158,42 @@ def _misfit(fit: Fit) -> float:
     return away + (1.0 if fit.wrong.mode == "fan_avg" else 0.0)
 
 
-def _kept(measured: Measured, fit: Fit) -> float | None:
-    """RMS out over RMS in of the layer, as measured; None where it was not."""
+def _kept(measured: Measured, fit: Fit) -> tuple[float, float] | None:
+    """What the layer does to its signal; None where it was not measured.
+
+    RMS out over RMS in, and spread out over the spread in front of the function that feeds it. The second is what a
+    start keeps that uses a function around a point of its own (a sigmoid around 0, where it is 0.5 and has slope
+    1/4): the layer then undoes what the function does to what varies.
+    """
     for node in measured.graph.users(fit.parameter.name):
-        sources = [measured.signals[i] for i in node.inputs]
-        source, made = next((s for s in sources if s is not None), None), measured.signals[node.index]
-        if source is not None and made is not None and source.rms > 0 and made.rms > 0:
-            return made.rms / source.rms
+        source = next((i for i in node.inputs if measured.signals[i] is not None), None)
+        made = measured.signals[node.index]
+        if source is None or made is None:
+            continue
+        before = measured.graph.nodes[source]
+        while before.kind in ("pointwise", "move") and len(before.inputs) == 1:
+            before = measured.graph.nodes[before.inputs[0]]
+        fed, start = measured.signals[source], measured.signals[before.index]
+        if fed is not None and fed.rms > 0 and made.rms > 0:
+            spread = _spread_of(start) if start is not None else 0.0
+            return made.rms / fed.rms, _spread_of(made) / spread if spread > 0 else math.inf
     return None
+
+
+def _spread_of(signal: SignalStats) -> float:
+    return math.sqrt(max(signal.rms**2 - signal.mean**2, 0.0))
+
+
+def _is_harmless(kept: tuple[float, float]) -> bool:
+    return any(1 / FAN_HARMLESS <= ratio <= FAN_HARMLESS for ratio in kept)
 
 
 def _does_harm(measured: Measured, fit: Fit) -> bool:
     """Whether the layer fails to keep its signal, by a factor that matters, and would keep it with the right fan."""
     kept = _kept(measured, fit)
-    if kept is None or fit.wrong.factor < FAN_CLEAR or 1 / FAN_HARMLESS <= kept <= FAN_HARMLESS:
+    if kept is None or fit.wrong.factor < FAN_CLEAR or _is_harmless(kept):
         return False
-    mended = kept * math.sqrt(fit.wrong.fan / fit.wrong.right)
+    mended = kept[0] * math.sqrt(fit.wrong.fan / fit.wrong.right)
     return 1 / FAN_HARMLESS <= mended <= FAN_HARMLESS
 
 
@@ -186,7 +206,7 @@ def _severity(measured: Measured, fit: Fit) -> Severity:
         if readers and all(r.kind == "norm" for r in readers):
             return "note"  # the norm gives the size back
     kept = _kept(measured, fit)
-    if kept is not None and 1 / FAN_HARMLESS <= kept <= FAN_HARMLESS:
+    if kept is not None and _is_harmless(kept):
         return "note"
     # PyTorch's own default is what the framework's users have: no more than a warning.
     return "error" if fit.wrong.factor >= FAN_ERROR and fit.gain != PYTORCH_DEFAULT else "warning"

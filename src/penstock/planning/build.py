@@ -3,39 +3,52 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from penstock.errors import ArgumentError, closest, message
 from penstock.geometry import Geometry
+from penstock.planning.named.choose import RecipeChoice, Rules, rules_of
 from penstock.planning.plan import Calibration, Entry, Plan
-from penstock.planning.rules import RULES
 from penstock.planning.site import Decision, Site
 from penstock.planning.structure import Structure
 from penstock.signals import Measured, ParameterStats
 
 
-def build_plan(measured: Measured, *, keep: Sequence[str] = ()) -> Plan:
+def build_plan(
+    measured: Measured,
+    *,
+    keep: Sequence[str] = (),
+    recipe: RecipeChoice = "auto",
+    names: Mapping[str, str] | None = None,
+) -> Plan:
     """Choose a recipe for every parameter.
 
     Args:
         measured: what a check measured of the model as it is: the plan reads its graph and the scale of its data.
         keep: names, or patterns such as "encoder.*", of parameters to leave alone: those loaded from a checkpoint.
+        recipe: "auto", the name of a published plan, a recipe for all weights, a scheme, or a function of a site; see
+            `penstock.plan`.
+        names: parameter -> the name that it is drawn under, where that is not its own.
 
     Raises:
-        ArgumentError: if a name in `keep` fits no parameter.
+        ArgumentError: if a name in `keep` or `names` fits no parameter, or there is no such recipe.
     """
     _check_keep(measured, keep)
+    _check_names(measured, names or {})
     structure = Structure(measured)
-    entries = _with_centred_biases([_entry(stats, structure, keep) for stats in measured.parameters.values()])
-    return Plan(measured.model, entries, _notes(measured, entries))
+    rules, notes = rules_of(recipe, structure)
+    entries = _with_centred_biases([_entry(stats, structure, keep, rules) for stats in measured.parameters.values()])
+    if names:
+        entries = tuple(replace(e, drawn_as=names.get(e.name, "")) for e in entries)
+    return Plan(measured.model, entries, notes + structure.shaping_notes() + _notes(measured, entries))
 
 
-def _entry(stats: ParameterStats, structure: Structure, keep: Sequence[str]) -> Entry:
+def _entry(stats: ParameterStats, structure: Structure, keep: Sequence[str], rules: Rules) -> Entry:
     named = any(fnmatch.fnmatchcase(n, pattern) for pattern in keep for n in (stats.name, *stats.ties))
     site = Site(stats, structure.graph.users(stats.name), structure, keep=named)
-    rule, decision = next((r, d) for r, ask in RULES if (d := ask(site)) is not None)
-    geometry = site.geometry if decision.recipe is not None else Geometry(stats.shape)
+    rule, decision = next((r, d) for r, ask in rules if (d := ask(site)) is not None)
+    geometry = Geometry(stats.shape) if decision.recipe is None else decision.geometry or site.geometry
     return Entry(
         stats.name,
         stats.shape,
@@ -52,11 +65,7 @@ def _with_centred_biases(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     """Say of each bias that calibration will set what it will be set for."""
     centres = {c.bias: c.centre for e in entries if (c := e.calibration) is not None and c.centre is not None}
     return tuple(
-        replace(
-            e,
-            reason="bias of a kernel-shaped layer: drawn zero, then calibration centres each unit at "
-            f"{centres[e.name]:.3g}",
-        )
+        replace(e, reason=f"bias: drawn zero, then calibration centres each unit at {centres[e.name]:.3g}")
         if e.name in centres and e.recipe is not None
         else e
         for e in entries
@@ -73,7 +82,9 @@ def _calibration(site: Site, decision: Decision) -> Calibration | None:
     if length is None and any(parameters[p].role not in ("bias", "other") for p in others):
         return None
     bias = next((p for p in others if parameters[p].role == "bias" and parameters[p].trainable), None)
-    return Calibration(decision.target, length or site.name, decision.centre if bias else None, bias)
+    centre = decision.centre if bias else None
+    each = decision.per_unit and length is None
+    return Calibration(decision.target, length or site.name, centre, bias, per_unit=each)
 
 
 def _check_keep(measured: Measured, keep: Sequence[str]) -> None:
@@ -88,6 +99,17 @@ def _check_keep(measured: Measured, keep: Sequence[str]) -> None:
                     hint=f"penstock.plan(model, batch, keep=[{(names or ['encoder.*'])[0]!r}])"
                     if len(names) > 20
                     else closest(pattern, names),
+                )
+            )
+
+
+def _check_names(measured: Measured, names: Mapping[str, str]) -> None:
+    for name in names:
+        if name not in measured.parameters:
+            raise ArgumentError(
+                message(
+                    f"plan: names must map the model's parameters to the names they are drawn under; {name!r} is none.",
+                    hint=closest(name, list(measured.parameters)),
                 )
             )
 

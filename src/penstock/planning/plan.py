@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from penstock.errors import ArgumentError, message
 from penstock.frameworks import adapter_of
 from penstock.geometry import Geometry
+from penstock.ledger.book import Ledger
+from penstock.planning.learning_rate import NOT_MEASURED, LearningRate
 from penstock.recipes import recipe_from_dict
 from penstock.recipes.recipe import Recipe
 
@@ -27,7 +30,8 @@ class Calibration:
         knob: the parameter that is scaled: the weight, or the length of a weight-normalised one.
         centre: mean that each unit's output shall have, by way of `bias`; None leaves means alone.
         bias: the bias that centres; None where there is none.
-        factor: by which the weight was scaled, once it was; None before.
+        factor: by which the weight was scaled, once it was; None before. Of units scaled one by one, the mean.
+        per_unit: whether each unit is scaled for itself (Krähenbühl et al. 2016) instead of the whole layer.
     """
 
     target: float
@@ -35,6 +39,7 @@ class Calibration:
     centre: float | None = None
     bias: str | None = None
     factor: float | None = None
+    per_unit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,8 @@ class Entry:
         geometry: axis roles that the recipe is drawn with.
         calibration: how it is corrected on data, if it is.
         ties: its other names.
+        lr_sgd, lr_adam: factors of the learning rate that it wants, where that is not 1.
+        drawn_as: the name that its key is made from; "" for its own.
     """
 
     name: str
@@ -60,6 +67,14 @@ class Entry:
     geometry: Geometry
     calibration: Calibration | None = None
     ties: tuple[str, ...] = ()
+    lr_sgd: float = 1.0
+    lr_adam: float = 1.0
+    drawn_as: str = ""
+
+    @property
+    def key_name(self) -> str:
+        """The name that its key is made from."""
+        return self.drawn_as or self.name
 
 
 @dataclass(frozen=True)
@@ -70,11 +85,13 @@ class Plan:
         model: name of the model's class.
         entries: one a parameter, in the model's order.
         notes: what the planner could not place, and what it chose instead.
+        learning_rate: rates to start with, where `penstock.initialize` was asked to measure them.
     """
 
     model: str
     entries: tuple[Entry, ...]
     notes: tuple[str, ...] = ()
+    learning_rate: LearningRate = NOT_MEASURED
 
     def __getitem__(self, name: str) -> Entry:
         for entry in self.entries:
@@ -82,7 +99,7 @@ class Plan:
                 return entry
         raise KeyError(name)
 
-    def apply(self, model: Any, seed: int = 0) -> None:
+    def apply(self, model: Any, seed: int = 0) -> Ledger:
         """Draw every planned parameter and write it into the model, in place.
 
         The values depend on the seed and the parameter's name alone: applying a plan twice gives the same bits, and
@@ -93,20 +110,52 @@ class Plan:
             model: a model with the parameters that the plan names.
             seed: 0 <= seed < 2**64.
 
+        Returns:
+            The ledger: what was written to each parameter, with its hash.
+
         Raises:
             ArgumentError: if the model's parameters do not match the plan; then nothing is written.
+            UnsupportedError: if the model is on the meta device: `penstock.materialize` gives it memory.
 
         Examples:
             >>> import torch
             >>> model = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
             >>> plan = penstock.plan(model, torch.ones(2, 8))
-            >>> plan.apply(model, seed=7)
-            >>> first = model[0].weight.clone()
-            >>> plan.apply(model, seed=7)
-            >>> bool((model[0].weight == first).all())
+            >>> first = plan.apply(model, seed=7)
+            >>> again = plan.apply(model, seed=7)
+            >>> again["0.weight"].digest == first["0.weight"].digest
             True
         """
-        adapter_of(model, "plan").apply(self, model, seed=seed)
+        return adapter_of(model, "plan").apply(self, model, seed=seed)
+
+    def param_groups(
+        self, model: Any, optimizer: str = "adam", *, learning_rate: float | None = None
+    ) -> list[dict[str, Any]]:
+        """Groups of parameters with their learning rates, ready for the framework's optimizer.
+
+        Each parameter that is trained is in one group; frozen ones are in none. Biases and the vectors of norms get
+        no weight decay, as is usual. A parameter whose entry has a factor `lr_sgd` or `lr_adam` gets that much more.
+
+        Args:
+            model: the one that was planned.
+            optimizer: "sgd" (with momentum 0.9), "adam" or "adamw".
+            learning_rate: one of your own; default the one that was measured.
+
+        Returns:
+            Dicts with "params", "lr" and "name", and "weight_decay" 0 where none is wanted.
+
+        Raises:
+            ArgumentError: if no rate is known for the optimizer, or the model is not the one that was planned.
+
+        Examples:
+            >>> import torch
+            >>> model = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+            >>> plan = penstock.plan(model, torch.ones(2, 8))
+            >>> [(g["name"], len(g["params"])) for g in plan.param_groups(model, "adamw", learning_rate=1e-3)]
+            [('weights', 2), ('biases, norms and other vectors', 2)]
+        """
+        adapter = adapter_of(model, "plan")
+        return adapter.param_groups(self, model, optimizer=optimizer, learning_rate=learning_rate)
 
     def replace(self, name: str, recipe: Recipe | None, reason: str = "chosen by the user") -> Plan:
         """The same plan with another recipe for one parameter (None keeps its values).
@@ -129,7 +178,13 @@ class Plan:
             data = asdict(replace(e, recipe=None))
             data["recipe"] = None if e.recipe is None else e.recipe.to_dict()
             entries.append(data)
-        return {"version": VERSION, "model": self.model, "entries": entries, "notes": list(self.notes)}
+        return {
+            "version": VERSION,
+            "model": self.model,
+            "entries": entries,
+            "notes": list(self.notes),
+            "learning_rate": self.learning_rate.to_dict(),
+        }
 
     def to_json(self) -> str:
         """The plan as JSON text."""
@@ -147,7 +202,9 @@ class Plan:
             raise ArgumentError(message(f"Plan.from_dict: data must be a plan of version {VERSION}; got {found!r}."))
         try:
             entries = tuple(_entry(e) for e in data["entries"])
-            return Plan(data["model"], entries, tuple(data["notes"]))
+            rate = data.get("learning_rate")
+            found = NOT_MEASURED if rate is None else LearningRate.from_dict(rate)
+            return Plan(data["model"], entries, tuple(data["notes"]), found)
         except (KeyError, TypeError) as error:
             raise ArgumentError(
                 message(f"Plan.from_dict: data must be a whole plan; {error!r} is wrong or missing.")
@@ -189,6 +246,9 @@ def _entry(data: dict[str, Any]) -> Entry:
         geometry=Geometry(**geometry),
         calibration=None if calibration is None else Calibration(**calibration),
         ties=tuple(data["ties"]),
+        lr_sgd=data.get("lr_sgd", 1.0),
+        lr_adam=data.get("lr_adam", 1.0),
+        drawn_as=data.get("drawn_as", ""),
     )
 
 
@@ -200,11 +260,32 @@ class Initialization:
         plan: the plan that was applied and calibrated.
         before: the report of the model as it came.
         after: the report of the model as it is now.
+        ledger: what was written to each parameter, with its hash.
+        model: the model as it is now: the one that was given where that is changed in place (PyTorch, Flax nnx), a new
+            one where parameters are values (JAX functions, Equinox).
     """
 
     plan: Plan
     before: Report
     after: Report
+    ledger: Ledger
+    model: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def params(self) -> Any:
+        """The new parameters of a function that takes them: a tree like the one that was given.
+
+        Raises:
+            AttributeError: for a model that holds its parameters itself.
+        """
+        return self.model.params
+
+    def to_html(self, path: str | PathLike[str] | None = None) -> str:
+        """Before, after and the plan as one self-contained HTML document; written to `path` if one is given."""
+        from penstock.planning.show import initialization_page
+        from penstock.report.report import written
+
+        return written(initialization_page(self), path)
 
     def __str__(self) -> str:
         from penstock.planning.show import initialization_text

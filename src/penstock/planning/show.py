@@ -15,7 +15,13 @@ def plan_text(plan: Plan, *, width: int = 80) -> str:
     """The plan as a table, like parameters folded, each reason once."""
     drawn = sum(e.recipe is not None for e in plan.entries)
     title = f"plan for {plan.model}: {drawn} of {len(plan.entries)} parameters drawn, the others kept"
-    return plan_to_text([_row(e) for e in plan.entries], title=title, notes=[*_factors(plan), *plan.notes], width=width)
+    return plan_to_text(
+        [_row(e) for e in plan.entries],
+        title=title,
+        notes=[*_factors(plan), *plan.notes],
+        learning_rate=plan.learning_rate.describe(),
+        width=width,
+    )
 
 
 def _factors(plan: Plan) -> list[str]:
@@ -32,6 +38,14 @@ def _factors(plan: Plan) -> list[str]:
 def initialization_text(done: Initialization, *, width: int = 80) -> str:
     """What changed, then the plan."""
     return before_after_to_text(done.before, done.after, width=width) + "\n\n" + plan_text(done.plan, width=width)
+
+
+def initialization_page(done: Initialization) -> str:
+    """What changed and what was written, as one self-contained HTML document."""
+    from penstock.report.page import before_after_to_page
+
+    rows = [_row(e) for e in done.plan.entries]
+    return before_after_to_page(done.before, done.after, rows, notes=[*_factors(done.plan), *done.plan.notes])
 
 
 def _row(entry: Entry) -> PlanRow:

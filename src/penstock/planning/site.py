@@ -58,12 +58,16 @@ class Decision:
         reason: one sentence.
         target: RMS that the layer's output shall have on data; None leaves it alone.
         centre: mean that each unit's output shall have; None leaves it alone.
+        geometry: axis roles to draw with, where the rule takes others than the true ones (fused gates as one matrix).
+        per_unit: whether calibration scales each unit for itself instead of the whole layer.
     """
 
     recipe: Recipe | None
     reason: str
     target: float | None = None
     centre: float | None = None
+    geometry: Geometry | None = None
+    per_unit: bool = False
 
 
 Rule = Callable[[Site], Decision | None]

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
-from penstock.graph import Graph, Node
+import numpy as np
+
+from penstock.checks.by_design import zero_by_design
+from penstock.graph import Graph, Node, ancestors, streams
+from penstock.planning.stacks import ZETA, Use, function_behind, uses, why_not_centred
 from penstock.signals import Measured
 
 PLAIN: frozenset[str] = frozenset({"move", "pointwise", "mix"})
 """Kinds that neither renormalise nor bypass: a stack joined by these alone is plain."""
+
+POSITION_SHARE = 0.5
+"""Positions against tokens: to be seen beside the tokens and not to drown them. Half is 1/5 of the sum's variance."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +26,11 @@ class Structure:
 
     Attributes:
         measured: the graph and its numbers.
+        zeta: how much shaped functions may stretch small differences, from the first to the last together.
     """
 
     measured: Measured
+    zeta: float = ZETA
 
     @property
     def graph(self) -> Graph:
@@ -64,56 +73,152 @@ class Structure:
         return node.index in self.graph.live and bool(({node.index} | seen) & set(self.graph.outputs))
 
     def branch_end(self, node: Node) -> Node | None:
-        """The residual sum that a contraction is the last of a branch of; None if it is not."""
+        """The residual sum that a contraction or a norm is the last of a branch of; None if it is not."""
         return self._branch_ends.get(node.index)
 
     def sums_on_stream(self, residual: Node) -> int:
-        """How many residual sums add to the same stream, with no norm between them on the stream itself."""
-        return self._streams.get(residual.index, 1)
+        """How many branches are added to the same stream, with no norm between the sums on the stream itself."""
+        return self._streams.get(residual.index, (residual.index, 1))[1]
+
+    def stream_rms(self, residual: Node) -> float:
+        """RMS of a stream where it begins, before its first branch: branches are sized against it."""
+        first = self.stream(residual)
+        stream = next((s for total, s, _ in self._residual_parts if total.index == first), None)
+        return 1.0 if stream is None else self._expected_rms(self.graph.nodes[stream])
+
+    @cached_property
+    def zeros(self) -> frozenset[str]:
+        """Parameters that are all zeros and do no harm so."""
+        return zero_by_design(self.measured)
+
+    @cached_property
+    def means_its_zeros(self) -> bool:
+        """Whether the model has no weights of zeros but harmless ones."""
+        parameters = self.measured.parameters.values()
+        return all(p.rms != 0.0 or p.name in self.zeros for p in parameters if p.role == "weight" and p.uses)
 
     def depth(self, node: Node) -> int:
         """Number of contractions in the plain stack that this one belongs to."""
         return self._depths.get(node.index, 1)
 
     @cached_property
-    def _ancestors(self) -> list[int]:
-        masks: list[int] = []
-        for node in self.graph.nodes:
-            mask = 0
-            for source in node.inputs:
-                mask |= masks[source] | 1 << source
-            masks.append(mask)
-        return masks
+    def uses(self) -> dict[int, Use]:
+        """How the function behind a contraction is used, of those that are shaped."""
+        return {index: use for index, use in self._uses.items() if use is not None}
 
-    def _residual_parts(self) -> Iterator[tuple[Node, int, list[int]]]:
+    @cached_property
+    def _uses(self) -> dict[int, Use | None]:
+        return uses(self.measured, self.zeta)
+
+    def shaping_notes(self) -> tuple[str, ...]:
+        """What kept functions of deep stacks from being shaped, or from being shaped well."""
+        notes: list[str] = []
+        left = [self.graph.nodes[index] for index, use in self._uses.items() if use is None]
+        if left:
+            reader = function_behind(self.graph, left[0])
+            more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+            notes.append(
+                f"{left[0].parameters[0]}{more}: the stack is deep, but "
+                f"{reader.op if reader else 'its function'} has no place, with the biases that there are, that is "
+                "straight enough to be shaped: exact gains instead."
+            )
+        why = why_not_centred(self.measured)
+        if why is not None and self.uses:
+            notes.append(f"No unit's mean is set, because {why}: deep stacks are shaped around zero, without biases.")
+        return tuple(notes)
+
+    @cached_property
+    def use_by_reader(self) -> dict[int, Use]:
+        """The same by the function's node."""
+        return {use.reader: use for use in self.uses.values()}
+
+    @cached_property
+    def _residual_parts(self) -> tuple[tuple[Node, int, list[int]], ...]:
         """(sum, its stream operand, its branch operands) of each residual sum."""
-        for node in self.graph.nodes:
-            if node.residual:
-                streams = [a for a in node.inputs if any(self._ancestors[b] >> a & 1 for b in node.inputs)]
-                yield node, streams[0], [b for b in node.inputs if b != streams[0]]
+        parts = []
+        for index, operands in streams(self.graph.nodes).items():
+            node = self.graph.nodes[index]
+            parts.append((node, operands[0], [b for b in node.inputs if b != operands[0]]))
+        return tuple(parts)
 
     @cached_property
     def _branch_ends(self) -> dict[int, Node]:
-        ends: dict[int, Node] = {}
-        for total, _, branches in self._residual_parts():
-            for branch in branches:
-                node = self.graph.nodes[branch]
-                while node.kind in ("move", "pointwise", "gate") and len(node.inputs) == 1:
-                    node = self.graph.nodes[node.inputs[0]]
-                if node.kind == "contraction":
-                    ends[node.index] = total
-        return ends
+        return {end: total for total, _, branches in self._residual_parts for b in branches for end in self._ends(b)}
+
+    def _ends(self, index: int, *, straight: bool = True) -> list[int]:
+        """The last contractions or norms of what is added to a stream: several where it is a sum itself."""
+        node = self.graph.nodes[index]
+        if node.kind in ("contraction", "norm"):
+            return [index]
+        if node.kind in ("move", "pointwise", "gate") and len(node.inputs) == 1:
+            return self._ends(node.inputs[0], straight=straight and node.kind == "move")
+        if node.kind == "sum" and straight and not node.residual:
+            return [end for i in node.inputs for end in self._ends(i)]
+        return []
+
+    def terms(self, node: Node) -> int:
+        """How many weights or norms are added up with this one, side by side and not on a stream."""
+        readers = self.readers(node)
+        if len(readers) != 1 or readers[0].kind != "sum" or readers[0].residual:
+            return 1
+        ends = [self._ends(i) for i in readers[0].inputs]
+        return sum(map(len, ends)) if all(ends) else 1
+
+    def stream(self, residual: Node) -> int:
+        """Number of the first sum on the same stream."""
+        return self._streams.get(residual.index, (residual.index, 1))[0]
 
     @cached_property
-    def _streams(self) -> dict[int, int]:
+    def _streams(self) -> dict[int, tuple[int, int]]:
+        """Of each residual sum: the first one on its stream, and the number of branches on it."""
         stream_of: dict[int, int] = {}
-        for total, stream, _ in self._residual_parts():
+        branches_on: dict[int, int] = {}
+        for total, stream, branches in self._residual_parts:
             node = self.graph.nodes[stream]
             while node.kind in ("move", "pointwise") and len(node.inputs) == 1:
                 node = self.graph.nodes[node.inputs[0]]
-            stream_of[total.index] = stream_of.get(node.index, total.index)
-        sizes = [*stream_of.values()]
-        return {total: sizes.count(first) for total, first in stream_of.items()}
+            first = stream_of[total.index] = stream_of.get(node.index, total.index)
+            branches_on[first] = branches_on.get(first, 0) + max(1, sum(len(self._ends(b)) for b in branches))
+        return {total: (first, branches_on[first]) for total, first in stream_of.items()}
+
+    def _expected_rms(self, node: Node) -> float:
+        """RMS that the plan gives a signal made of look-ups, data and norms; 1 for all others."""
+        if node.kind in ("move", "pointwise") and len(node.inputs) == 1:
+            behind = self.graph.nodes[node.inputs[0]]
+            return self._table_factor(node, behind) * self._expected_rms(behind)
+        if node.kind == "sum" and not node.residual and len(node.inputs) > 1:
+            return math.sqrt(sum(self._expected_rms(self.graph.nodes[i]) ** 2 for i in node.inputs))
+        if node.kind == "sum" and len(node.inputs) == 1:
+            return self._expected_rms(self.graph.nodes[node.inputs[0]])
+        signal = self.measured.signals[node.index]
+        if node.kind == "input" and signal is not None and math.isfinite(signal.rms) and signal.rms > 0.0:
+            return signal.rms
+        if node.kind == "contraction" and node.geometry is not None and node.geometry.lookup:
+            return self.table_std(node.parameters[0])
+        return 1.0
+
+    def _table_factor(self, node: Node, behind: Node) -> float:
+        """What multiplies an embedding (sqrt(width) in Gemma). alpha x of a DeepNorm is no size of the stream."""
+        if node.op != "scale" or node.function is None or not (behind.geometry is not None and behind.geometry.lookup):
+            return 1.0
+        return abs(float(node.function(np.ones(1))[0]))
+
+    def table_std(self, name: str) -> float:
+        """Std that a table of embeddings gets: 1, or 1/sqrt(width) where it is the head too; positions half of it."""
+        nodes = self.graph.users(name)
+        if any(n.inputs for n in nodes):
+            tied = any(n.kind == "contraction" and n.geometry is not None and not n.geometry.lookup for n in nodes)
+            return 1.0 / math.sqrt(self.measured.parameters[name].shape[-1]) if tied else 1.0
+        beside = {i for n in nodes for r in self.readers(n) if r.kind == "sum" for i in r.inputs if i != n.index}
+        tokens = [self._expected_rms(self.graph.nodes[i]) for i in beside if self._depends_on_data(i)]
+        return POSITION_SHARE * max(tokens, default=1.0)
+
+    def _depends_on_data(self, index: int) -> bool:
+        return bool(self._ancestors[index])
+
+    @cached_property
+    def _ancestors(self) -> list[int]:
+        return ancestors(self.graph.nodes)
 
     @cached_property
     def _depths(self) -> dict[int, int]:

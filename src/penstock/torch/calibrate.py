@@ -53,7 +53,9 @@ class _Worker:
         self.factors: Factors = {}
         self.notes: list[str] = []
         self._parameters = dict(model.named_parameters())
-        self._todo = {e.name: e.calibration for e in plan.entries if e.calibration is not None}
+        fixed = _spectral(model)
+        self._todo = {e.name: e.calibration for e in plan.entries if e.calibration is not None and e.name not in fixed}
+        self._units = {e.name: e.geometry.out_axes[0] for e in plan.entries if e.geometry.out_axes}
 
     def __call__(self, step: Step, number: int, tensor: torch.Tensor) -> None:
         name = step.parameters[0] if step.parameters else ""
@@ -74,6 +76,9 @@ class _Worker:
         product = tensor.float() - (bias.float().reshape(shape) if bias is not None else 0.0)
         others = [a for a in range(tensor.dim()) if a != axis]
         mean = product.mean(dim=others, keepdim=True) if wanted.centre is not None else torch.zeros(())
+        if wanted.per_unit:
+            ratio = self._equalise(name, wanted, product - mean, axis)
+            product, mean = product * ratio, mean * ratio
         rms = float(torch.linalg.vector_norm(product - mean)) / math.sqrt(product.numel())
         factor = wanted.target / rms if rms > 0.0 else math.inf
         if not FACTOR_RANGE[0] < factor < FACTOR_RANGE[1]:
@@ -88,3 +93,28 @@ class _Worker:
             bias.copy_((wanted.centre - mean * factor).reshape(bias.shape))
         corrected = product * factor + (bias.float().reshape(shape) if bias is not None else 0.0)
         tensor.copy_(corrected)
+
+    def _equalise(self, name: str, wanted: Calibration, product: torch.Tensor, axis: int) -> torch.Tensor:
+        """Scale each unit's weights so that all units have the layer's RMS; returns their factors."""
+        weight, along = self._parameters[wanted.knob], self._units.get(name)
+        units = product.shape[axis]
+        if along is None or weight.shape[along] != units:
+            return torch.ones((), dtype=product.dtype)
+        others = [a for a in range(product.dim()) if a != axis]
+        rms = product.square().mean(dim=others).sqrt()
+        overall = rms.square().mean().sqrt()
+        ratio = torch.where(rms > 0.0, overall / rms, torch.ones_like(rms))
+        weight.mul_(ratio.reshape([-1 if a == along else 1 for a in range(weight.dim())]).to(weight.dtype))
+        return ratio.reshape([-1 if a == axis else 1 for a in range(product.dim())])
+
+
+def _spectral(model: nn.Module) -> frozenset[str]:
+    """Weights behind a spectral norm: it divides every scale out again, so there is nothing to correct."""
+    names: set[str] = set()
+    for path, module in model.named_modules():
+        for hook in module._forward_pre_hooks.values():
+            if type(hook).__name__ == "SpectralNorm":
+                names.add(f"{path}.{getattr(hook, 'name', 'weight')}_orig".lstrip("."))
+        if type(module).__name__ == "_SpectralNorm":
+            names.add(f"{path.rpartition('.')[0]}.original".lstrip("."))
+    return frozenset(names)

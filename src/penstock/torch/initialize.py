@@ -3,42 +3,78 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from penstock.checks.registry import find
 from penstock.planning.build import build_plan
+from penstock.planning.learning_rate import wanted_optimizers
+from penstock.planning.named.choose import RecipeChoice, check_recipe
 from penstock.planning.plan import Initialization, Plan
 from penstock.report.report import Report
 from penstock.torch.calibrate import calibrate
 from penstock.torch.check import check, measure
+from penstock.torch.learning_rate import measure_learning_rate
+from penstock.torch.materialize.records import calibrated_ledger
 from penstock.torch.measure.batch import Loss
-from penstock.torch.write import all_or_nothing, apply
+from penstock.torch.write import all_or_nothing, draw
 
 UNREACHED = 0.1
 """Share by which a calibrated output may miss its RMS: rounding in bfloat16 stays below a hundredth."""
 
+SURPRISE = math.log(2.0)
+"""Correlated inputs, zero padding and finite width together change a healthy layer's output by no more than this."""
 
-def plan(model: nn.Module, batch: Any, *, loss: Loss | None = None, keep: Sequence[str] = ()) -> Plan:
+SURPRISE_SIGMAS = 5.0
+"""Standard errors of chance on top."""
+
+
+def plan(
+    model: nn.Module,
+    batch: Any,
+    *,
+    loss: Loss | None = None,
+    keep: Sequence[str] = (),
+    recipe: RecipeChoice = "auto",
+    names: Mapping[str, str] | None = None,
+) -> Plan:
     """See `penstock.plan`."""
-    return build_plan(measure(model, batch, loss=loss), keep=keep)
+    check_recipe(recipe)
+    return build_plan(measure(model, batch, loss=loss), keep=keep, recipe=recipe, names=names)
 
 
 def initialize(
-    model: nn.Module, batch: Any, *, loss: Loss | None = None, seed: int = 0, keep: Sequence[str] = ()
+    model: nn.Module,
+    batch: Any,
+    *,
+    loss: Loss | None = None,
+    seed: int = 0,
+    keep: Sequence[str] = (),
+    recipe: RecipeChoice = "auto",
+    names: Mapping[str, str] | None = None,
+    learning_rate: bool | str = False,
 ) -> Initialization:
     """See `penstock.initialize`."""
+    check_recipe(recipe)
+    optimizers = wanted_optimizers(learning_rate, loss=loss)
     measured = measure(model, batch, loss=loss)
-    chosen = build_plan(measured, keep=keep)
+    chosen = build_plan(measured, keep=keep, recipe=recipe, names=names)
     with all_or_nothing(model):
-        apply(chosen, model, seed=seed)
+        with torch.no_grad():
+            draw(chosen, model, seed=seed)
         factors, notes = calibrate(model, chosen, batch)
         after = check(model, batch, loss=loss)
-    notes += tuple(_unreached(chosen, factors, after))
-    return Initialization(_calibrated(chosen, factors, notes), Report(measured, find(measured)), after)
+        notes += tuple(_unreached(chosen, factors, after)) + _surprises(chosen, factors, after)
+        calibrated = _calibrated(chosen, factors, notes)
+        if loss is not None and optimizers:
+            rate = measure_learning_rate(model, batch, loss=loss, optimizers=optimizers)
+            calibrated = replace(calibrated, learning_rate=rate)
+        ledger = calibrated_ledger(calibrated, model, seed=seed)
+    return Initialization(calibrated, Report(measured, find(measured)), after, ledger, model)
 
 
 def _unreached(plan: Plan, factors: dict[str, float], after: Report) -> Iterator[str]:
@@ -56,6 +92,29 @@ def _unreached(plan: Plan, factors: dict[str, float], after: Report) -> Iterator
                 f"{name}: its output has RMS {signal.rms:.3g} where {wanted:.3g} was planned: scaling the weight does "
                 "not scale the output (is it normalised before it is used?)."
             )
+
+
+def _surprises(plan: Plan, factors: dict[str, float], after: Report) -> tuple[str, ...]:
+    """One sentence on the weights whose outputs were not as large as the analysis says, by more than chance does.
+
+    The mean square of a layer's output is a mean over its units and the batch's inputs. Were they independent, its log
+    would scatter by 1/sqrt(2 n), n the smaller of the two numbers.
+    """
+    found: dict[str, float] = {}
+    for name, factor in factors.items():
+        entry = plan[name]
+        units = math.prod(entry.shape[a] for a in entry.geometry.out_axes) if entry.geometry.out_axes else 1
+        n = max(1, min(units, after.measured.batch_size or units))
+        if abs(math.log(factor)) > SURPRISE + SURPRISE_SIGMAS / math.sqrt(2.0 * n):
+            found[name] = factor
+    if not found:
+        return ()
+    worst = max(found, key=lambda name: abs(math.log(found[name])))
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return (
+        f"{worst}{more}: calibration had to scale it by {found[worst]:.3g}, which its width and the batch do not "
+        "explain: its input is not what the analysis took it for (correlated inputs, padding, an operation unread).",
+    )
 
 
 def _calibrated(plan: Plan, factors: dict[str, float], notes: tuple[str, ...]) -> Plan:

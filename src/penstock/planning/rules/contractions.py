@@ -29,7 +29,10 @@ def contractions(site: Site) -> Decision | None:
         reason = f"one of {depth} weights in a plain stack: orthogonal, so that no direction is lost with depth; {why}"
     elif normed:
         reason = f"{why}; a norm follows, so its scale does not matter"
+    terms = structure.terms(node)
+    if terms > 1:
+        recipe, reason = recipe.scaled(terms**-0.5), f"one of {terms} that are added up: 1/sqrt({terms}); {reason}"
     if site.geometry.blocks:
         recipe = Blocks((recipe,) * len(site.geometry.blocks))
-    target = None if normed or not site.geometry.is_weight else 1.0
+    target = None if normed else terms**-0.5
     return Decision(recipe, reason, target=target)

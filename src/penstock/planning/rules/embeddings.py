@@ -5,27 +5,22 @@ from __future__ import annotations
 import math
 
 from penstock.planning.site import Decision, Site
-from penstock.recipes import Normal
-
-POSITION_SHARE = 0.5
-"""Positions against tokens: to be seen beside the tokens and not to drown them. Half is 1/5 of the sum's variance."""
+from penstock.recipes import Constant, Normal
 
 
 def embeddings(site: Site) -> Decision | None:
     """Tables that integers look up, and parameters that are added to a signal as positions are."""
     role = site.stats.role
+    if role == "position" and math.prod(site.stats.shape) == 1:
+        return Decision(Constant(0.0), "one number added to a signal, a scalar bias: zero")
     if role == "position":
         return Decision(Normal(0.02), "added to a signal (a position, a learned token): small")
     if role != "embedding":
         return None
-    width = site.stats.shape[-1]
-    tied = any(n.kind == "contraction" and n.geometry is not None and not n.geometry.lookup for n in site.nodes)
-    std = 1.0 / math.sqrt(width) if tied else 1.0
-    node = site.node
-    from_data = node is not None and bool(node.inputs)
-    if not from_data:
-        std *= POSITION_SHARE
+    std = site.structure.table_std(site.name)
+    if site.node is None or not site.node.inputs:
         return Decision(Normal(std), f"table of positions: std {std:.3g}, half of what tokens have")
-    if tied:
+    if std < 1.0:
+        width = site.stats.shape[-1]
         return Decision(Normal(std), f"embedding tied to the output head: std 1/sqrt({width}) makes the logits RMS 1")
     return Decision(Normal(std), "embedding: rows of RMS 1, the scale that the layers behind it expect")

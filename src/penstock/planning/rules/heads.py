@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from penstock.planning.rules.gains import incoming_gain
+from penstock.planning.rules.shaped import source_use
 from penstock.planning.site import Decision, Site
+from penstock.planning.stacks import why_not_centred
 from penstock.recipes import VarianceScaling
 
 HEAD_RMS = 0.1
@@ -18,6 +20,8 @@ def heads(site: Site) -> Decision | None:
         return None
     gain, why = incoming_gain(site.structure, node)
     recipe = VarianceScaling(HEAD_RMS * gain, "fan_in", "normal")
-    return Decision(
-        recipe, f"output head: small, RMS {HEAD_RMS}, so that the first guess is even; {why}", target=HEAD_RMS
-    )
+    # A shaped function's mean would be most of the output: the bias takes it away.
+    before = source_use(site.structure, node)
+    centre = 0.0 if before is not None and why_not_centred(site.structure.measured) is None else None
+    reason = f"output head: small, RMS {HEAD_RMS}, so that the first guess is even; {why}"
+    return Decision(recipe, reason, target=HEAD_RMS, centre=centre)

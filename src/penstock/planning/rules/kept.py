@@ -23,6 +23,4 @@ def left_over(site: Site) -> Decision | None:
     """Everything that no rule placed keeps its values, and says so."""
     if not site.nodes:
         return Decision(None, "kept: this batch never used it")
-    if site.stats.role == "gate":
-        return Decision(None, "kept: multiplies a signal (layer scale, temperature): its value is a design choice")
     return Decision(None, f"kept: no rule knows what it does in {site.nodes[0].op!r}")

@@ -11,14 +11,19 @@ ONE_PLUS = 0.5
 
 def norms(site: Site) -> Decision | None:
     """Scale and offset of a normalisation layer: it starts as the identity behind the normalisation."""
-    stats = site.stats
-    if stats.role == "offset":
+    if site.stats.role == "offset":
         return Decision(Constant(0.0), "norm offset: starts at zero")
-    if stats.role != "scale":
+    if site.stats.role != "scale":
         return None
-    node = site.node
-    if stats.rms == 0.0 and node is not None:
-        signal = site.structure.measured.signals[node.index]
-        if signal is not None and signal.rms > ONE_PLUS:
-            return Decision(Constant(0.0), "norm scale stored as an offset from one: starts at zero")
+    if stored_from_one(site):
+        return Decision(Constant(0.0), "norm scale stored as an offset from one: starts at zero")
     return Decision(Constant(1.0), "norm scale: starts at one")
+
+
+def stored_from_one(site: Site) -> bool:
+    """Whether the norm multiplies by 1 + scale."""
+    node = site.node
+    if site.stats.rms != 0.0 or node is None:
+        return False
+    signal = site.structure.measured.signals[node.index]
+    return signal is not None and signal.rms > ONE_PLUS

@@ -1,81 +1,63 @@
-"""Deep plain stacks: kernel shaping in weights and biases alone."""
+"""Deep stacks: each function used where the network as a whole keeps inputs apart, by weights and biases alone."""
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
-
-from penstock.graph import Node, ScalarFunction
+from penstock.graph import Node
 from penstock.planning.rules.gains import incoming_gain
-from penstock.planning.shaping import Shape, shape
 from penstock.planning.site import Decision, Site
+from penstock.planning.stacks import Use
 from penstock.planning.structure import Structure
-from penstock.recipes import Orthogonal
-
-SHAPED_DEPTH = 10
-"""Plain stacks of at least this many weights are shaped: at ten layers of GELU two unrelated inputs already share
-more than 0.9 of their direction, and exact gains cannot undo that."""
-
-ZETA_LINEAR = 1.5
-"""Slope of the whole stack's correlation map at 1: how non-linear it may be. Martens et al. 2021, section 5: 1.5."""
-
-ZETA_WINDOW = 20.0
-"""The same with convolutions: padding and pooling make 1.5 too straight to learn from (5 to 50 did equally well)."""
-
-_PROBE = np.linspace(-6.0, 6.0, 97)
+from penstock.recipes import LooksLinear, Orthogonal
+from penstock.recipes.recipe import Recipe
 
 
 def shaped(site: Site) -> Decision | None:
-    """Use each function of a deep plain stack where the stack as a whole keeps inputs apart.
+    """Use each function of a deep stack where it bends little, is centred, and its own mean is small.
 
-    The layer's units get mean beta and standard deviation alpha on the data, by calibration; weights are orthogonal.
-    Source: Martens et al. 2021, section 4, https://arxiv.org/abs/2110.01765
+    The layer's units get mean beta and standard deviation alpha on the data, by calibration; weights are orthogonal, in
+    pairs of opposite sign where that lets more of the curve be used.
+    Source: Martens et al. 2021, section 4, https://arxiv.org/abs/2110.01765; Balduzzi et al. 2017, section 4,
+    https://arxiv.org/abs/1702.08591
     """
     node = site.node
     if node is None or site.stats.role != "weight" or node.kind != "contraction" or not site.geometry.is_weight:
         return None
-    structure = site.structure
-    depth = structure.depth(node)
-    function = _reader_function(structure, node)
-    bias = any(structure.measured.parameters[p].role == "bias" for p in node.parameters[1:])
-    if depth < SHAPED_DEPTH or function is None or not bias or site.geometry.blocks:
+    use = site.structure.uses.get(node.index)
+    if use is None or node.parameters[0] != site.name:
         return None
-    zeta = ZETA_WINDOW if site.geometry.window_axes else ZETA_LINEAR
-    found = _shape(function, zeta ** (1.0 / depth))
-    if found is None:
+    recipe = mirrored_or_orthogonal(site.structure, node, use.shape.alpha)
+    return Decision(recipe, _reason(use, recipe), target=use.shape.alpha, centre=use.shape.beta if use.bias else None)
+
+
+def mirrored_or_orthogonal(structure: Structure, node: Node, rms: float) -> Recipe:
+    """Weights with outputs of this RMS: mirrored where the units in front or those that are made come in pairs."""
+    before, mine = source_use(structure, node), structure.uses.get(node.index)
+    gain = rms * (incoming_gain(structure, node)[0] if before is None else 1.0 / math.sqrt(before.shape.variance))
+    reads, makes = before is not None and before.shape.mirrored, mine is not None and mine.shape.mirrored
+    if reads:
+        return LooksLinear("hidden" if makes else "last", gain)
+    return LooksLinear("first", gain) if makes else Orthogonal(gain)
+
+
+def source_use(structure: Structure, node: Node) -> Use | None:
+    """The shaped function that a contraction reads, if it reads one."""
+    if not node.inputs:
         return None
-    gain = found.alpha * _gain(structure, node, zeta ** (1.0 / depth))
-    name = structure.readers(node)[0].op
-    reason = (
-        f"one of {depth} weights in a plain stack of {name}: kernel-shaped, orthogonal, units at "
-        f"mean {found.beta:.3g} and std {found.alpha:.3g}, where {name} stretches small "
-        f"differences by {found.slope:.4g} a layer (zeta {zeta:g})"
+    source = structure.graph.nodes[node.inputs[0]]
+    while source.kind in ("move", "mix") and len(source.inputs) == 1:
+        source = structure.graph.nodes[source.inputs[0]]
+    return structure.use_by_reader.get(source.index)
+
+
+def _reason(use: Use, recipe: Recipe) -> str:
+    place, name = use.shape, use.name
+    pairs = ", in pairs of opposite sign" if isinstance(recipe, LooksLinear) else ""
+    text = (
+        f"in a stack that counts for {use.depth:.3g} functions: orthogonal{pairs}, units at mean "
+        f"{place.beta:.3g} and std {place.alpha:.3g}, where {name} stretches small differences by {place.slope:.4g}"
     )
-    return Decision(Orthogonal(gain), reason, target=found.alpha, centre=found.beta)
-
-
-def _reader_function(structure: Structure, node: Node) -> ScalarFunction | None:
-    readers = structure.readers(node)
-    return readers[0].function if len(readers) == 1 and readers[0].kind == "pointwise" else None
-
-
-def _gain(structure: Structure, node: Node, slope: float) -> float:
-    """Gain that makes up for the input: for a shaped function what varies of it, since its mean is centred away."""
-    source = structure.feed(node)
-    found = _shape(source.function, slope) if source is not None and source.function is not None else None
-    if source is None or source.function is None or found is None:
-        return incoming_gain(structure, node)[0]
-    return 1.0 / math.sqrt(found.variance)
-
-
-def _shape(function: ScalarFunction, slope: float) -> Shape | None:
-    with np.errstate(all="ignore"):
-        key = (function(_PROBE).tobytes(), slope)
-    if key not in _CACHE:
-        _CACHE[key] = shape(function, slope)
-    return _CACHE[key]
-
-
-_CACHE: dict[tuple[bytes, float], Shape | None] = {}
-"""A stack has one function and many layers; functions that agree on 97 points have one shape."""
+    if not use.bias:
+        text += "; with a bias that the batch can tell, each unit's mean would be taken away as well"
+    return text

@@ -27,6 +27,9 @@ def elementwise(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
         if region is not None and region.program is not None and out.dtype == torch.bool:
             tracer.values.set(out, Constant(mask_of=region.inputs[0], program=region.program))
         return
+    if (same := _with_zeros(call, out)) is not None:
+        (tracer.values.wrote if call.writes else tracer.values.set)(out, same)
+        return
     step = _norm(tracer, call, out) or _statistic(tracer, call, out) or _region(tracer, call, out)
     if step is None and call.names:
         step = _with_parameter(tracer, call, out)
@@ -41,6 +44,20 @@ def elementwise(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
     if step.unit_axis is None:
         step.unit_axis = _units(call, out)
     tracer.add(step, out, write=call.writes)
+
+
+def _with_zeros(call: Call, out: torch.Tensor) -> Signal | Constant | None:
+    """What a signal is when zeros (the first state of a recurrent loop) are added, or it is multiplied by them."""
+    if call.op not in ("add", "mul") or len(call.tensors) != 2 or len(call.signals) != 1:
+        return None
+    signal, other = call.tensors if isinstance(call.values[0], Signal) else call.tensors[::-1]
+    constant = next(v for v in call.values if not isinstance(v, Signal))
+    plain = isinstance(constant, Constant) and constant.program is None and not constant.inputs
+    if not plain or other.numel() == 0 or other.is_meta or bool(other.any()):
+        return None
+    if call.op == "mul":
+        return Constant()
+    return call.signals[0] if signal.shape == out.shape else None
 
 
 def scalar_function(tracer: Tracer, call: Call, out: torch.Tensor) -> bool:

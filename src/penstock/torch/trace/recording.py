@@ -24,7 +24,6 @@ class Step:
         peak: a reduction that takes the largest value, or a function of one: a softmax in the making, not a norm.
         total: a sum of exponentials, or a function of one: what a softmax divides by.
         absorbed: a later step does what this one did and more (a bias was added to it).
-        ancestors: bit set of the signals that this one depends on.
         shape: of the tensor.
     """
 
@@ -40,7 +39,6 @@ class Step:
     peak: bool = False
     total: bool = False
     absorbed: bool = False
-    ancestors: int = 0
     shape: tuple[int, ...] = ()
 
 
@@ -58,7 +56,3 @@ class Recording:
             number = step.inputs[0]
             step = self.steps[number]
         return number
-
-    def depends(self, number: int, on: int) -> bool:
-        """Whether signal `number` is, or depends on, signal `on`."""
-        return number == on or bool(self.steps[number].ancestors >> on & 1)

@@ -10,7 +10,7 @@ import torch
 
 from penstock.activations import recognise
 from penstock.geometry import Geometry
-from penstock.graph import Graph, Node, ScalarFunction
+from penstock.graph import Graph, Node, ScalarFunction, with_residuals
 from penstock.torch.trace.ops import NAMES
 from penstock.torch.trace.recording import Program, Recording, Step
 
@@ -31,7 +31,7 @@ def simplify(
     kept = _kept(recording, outputs)
     renumber = {old: new for new, old in enumerate(kept)}
     nodes = tuple(_node(recording, old, new, renumber, declared) for new, old in enumerate(kept))
-    return Graph(nodes, tuple(renumber[o] for o in outputs), tuple(recording.unknown)), tuple(kept)
+    return Graph(with_residuals(nodes), tuple(renumber[o] for o in outputs), tuple(recording.unknown)), tuple(kept)
 
 
 def _kept(recording: Recording, outputs: tuple[int, ...]) -> list[int]:
@@ -61,7 +61,6 @@ def _node(
         geometry=geometry,
         unit_axis=step.unit_axis,
         function=None if step.program is None else as_numpy(step.program),
-        residual=step.kind == "sum" and _is_residual(recording, step),
     )
 
 
@@ -76,11 +75,6 @@ def _join(declared: Geometry, seen: Geometry | None) -> Geometry | None:
     if seen is not None and (seen.lookup != declared.lookup or not declared.is_weight):
         return seen
     return declared if declared.is_weight else None
-
-
-def _is_residual(recording: Recording, step: Step) -> bool:
-    inputs = step.inputs
-    return any(a != b and recording.depends(b, a) for a in inputs for b in inputs)
 
 
 def as_numpy(program: Program) -> ScalarFunction:

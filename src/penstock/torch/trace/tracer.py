@@ -153,8 +153,6 @@ class Tracer(TorchDispatchMode):
         number = len(self.recording.steps)
         step.path = step.path or self._stack[-1]
         step.shape = () if tensor is None or tensor.is_nested else tuple(tensor.shape)
-        for source in step.inputs:
-            step.ancestors |= self.recording.steps[source].ancestors | (1 << source)
         self.recording.steps.append(step)
         if self._meter is not None and tensor is not None:
             self._meter.forward(number, tensor)

@@ -1,0 +1,1 @@
+"""Plans by name: published rules for whole models, one row of `table` each."""
