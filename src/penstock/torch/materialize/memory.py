@@ -1,0 +1,107 @@
+"""Give a module's tensors memory, and put everything back where it fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from penstock.errors import UnsupportedError, message
+from penstock.torch.init.shards import is_dtensor
+
+
+@contextmanager
+def restored_on_failure(model: nn.Module) -> Iterator[None]:
+    """If the block fails, the model has the tensors that it had, with the values that they had.
+
+    Tensors on the meta device cost nothing; of those that have memory a copy is kept until the block ends.
+    """
+    modules = [(m, dict(m._parameters), dict(m._buffers), dict(m.__dict__)) for m in model.modules()]
+    values = [(p, p.detach().clone()) for p in model.parameters() if not is_lazy(p) and not p.is_meta]
+    try:
+        yield
+    except BaseException:
+        for module, parameters, buffers, attributes in modules:
+            module._parameters.clear()
+            module._parameters.update(parameters)
+            module._buffers.clear()
+            module._buffers.update(buffers)
+            for name, value in attributes.items():
+                if isinstance(value, torch.Tensor):
+                    module.__dict__[name] = value
+        with torch.no_grad():
+            for parameter, before in values:
+                parameter.detach().copy_(before)
+        raise
+
+
+def check_kinds(model: nn.Module) -> None:
+    """Find parameters that cannot be given memory one by one.
+
+    Raises:
+        UnsupportedError: if there are any, with the way out.
+    """
+    for name, parameter in model.named_parameters():
+        if is_lazy(parameter):
+            raise UnsupportedError(
+                message(
+                    f"materialize: {name!r} has no shape yet: its layer is made at the first call.", hint="model(batch)"
+                )
+            )
+        if type(parameter).__name__ == "FlatParameter" or name.rpartition(".")[2] == "_flat_param":
+            raise UnsupportedError(
+                message(
+                    f"materialize: {name!r} is a flat parameter of FullyShardedDataParallel: its shapes are lost.",
+                    hint="penstock.materialize(model, seed=0) before wrapping, or torch.distributed.fsdp.fully_shard",
+                )
+            )
+        if not is_dtensor(parameter) and type(parameter) is not nn.Parameter and parameter.is_meta:
+            raise UnsupportedError(
+                message(
+                    f"materialize: {name!r} must be a plain parameter or a DTensor; got {type(parameter).__name__}.",
+                    hint=f"penstock.materialize(model, seed=0, skip=[{name!r}])  # if a checkpoint loads it",
+                )
+            )
+
+
+def with_memory(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A tensor of the same kind, shape and layout over ranks, with memory that nobody has written yet."""
+    made = torch.empty_like(tensor.detach(), device=device)
+    if not isinstance(tensor, nn.Parameter):
+        return made
+    parameter = nn.Parameter(made, requires_grad=tensor.requires_grad)
+    # Marks that other libraries leave on parameters (tensor parallelism, learning rates) stay.
+    for name, mark in vars(tensor).items():
+        setattr(parameter, name, mark)
+    return parameter
+
+
+def put(model: nn.Module, new: dict[int, torch.Tensor]) -> None:
+    """Replace tensors by id, wherever in the model they stand: ties stay ties."""
+    for module in model.modules():
+        for table in (module._parameters, module._buffers):
+            for name, old in table.items():
+                if old is not None and id(old) in new:
+                    table[name] = new[id(old)]  # type: ignore[assignment]  (parameters by parameters, buffers by buffers)
+        for name, value in list(module.__dict__.items()):
+            if isinstance(value, torch.Tensor) and id(value) in new:
+                module.__dict__[name] = new[id(value)]
+
+
+def local_part(tensor: torch.Tensor) -> torch.Tensor:
+    """What this rank holds of a tensor, without its gradient."""
+    plain = tensor.detach()
+    return plain.to_local() if is_dtensor(plain) else plain
+
+
+def fill_with_nan(tensor: torch.Tensor) -> None:
+    """Memory that a checkpoint will fill: NaN until then, or the smallest integer; never a plausible weight."""
+    local = local_part(tensor)
+    with torch.no_grad():
+        if local.is_floating_point() or local.is_complex():
+            local.fill_(float("nan"))
+        else:
+            local.fill_(False if local.dtype is torch.bool else torch.iinfo(local.dtype).min)
