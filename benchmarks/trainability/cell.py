@@ -1,0 +1,133 @@
+"""One cell of the table: a case and a start, every learning rate of both optimizers, three seeds."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from cases import all_cases
+
+from penstock.frameworks import adapter_named
+from penstock.racing.arm import Arm, Course, Rung, Task, Trained
+from penstock.racing.start import parse_starts
+
+STARTS = ("default", "xavier", "he", "orthogonal", "lsuv", "mean_variance", "krahenbuhl", "penstock")
+
+GRIDS = {
+    "quick": {"sgd": (1e-4, 1e-3, 1e-2, 1e-1), "adam": (1e-5, 1e-4, 1e-3, 1e-2)},
+    "full": {
+        "sgd": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
+        "adam": (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
+    },
+}
+"""Profile -> the learning rates of SGD with momentum 0.9 and of Adam, the same for every start."""
+
+SEEDS = (0, 1, 2)
+FINALISTS = 2
+"""Rates, of either optimizer, that the other seeds run."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is asked.
+
+    Attributes:
+        case: name of the case.
+        start: name of the start.
+        profile: whose learning rates.
+        steps: in place of the case's own; None for those.
+    """
+
+    case: str
+    start: str
+    profile: str
+    steps: int | None = None
+
+    @property
+    def key(self) -> str:
+        """The cell's name in the file of results."""
+        return " ".join([self.case, self.start, self.profile, *([str(self.steps)] if self.steps else [])])
+
+
+def run_cell(cell: Cell) -> dict[str, Any]:
+    """Train a cell; plain data comes back."""
+    case = next(case for case in all_cases() if case.name == cell.case)
+    steps = cell.steps or case.steps
+    looks = tuple(range(case.every, steps + 1, case.every))
+    starts = parse_starts([cell.start])
+    course = Course(case.factory, starts, case.data(), None, steps, looks=looks, enough=case.target)
+    began = time.process_time()
+    grid = [Arm(cell.start, 0, optimizer, rate) for optimizer, rates in GRIDS[cell.profile].items() for rate in rates]
+    count = len(grid) // 2
+    # Of each optimizer half of the rates end after a quarter of the steps, and half of the rest after half of them.
+    rungs = (Rung(steps // 4, math.ceil(count / 2)), Rung(steps // 2, math.ceil(count / 4)))
+    first = train(course, grid, rungs)
+    finalists = sorted(first, key=lambda t: order(t, case.target))[:FINALISTS]
+    by_seed = [first]
+    for seed in SEEDS[1:]:
+        arms = [Arm(cell.start, seed, t.arm.optimizer, t.arm.rate) for t in finalists]
+        by_seed.append(train(course, arms))
+    found = {
+        **summary(by_seed, case.target),
+        "optimizer": finalists[0].arm.optimizer,
+        "rate": finalists[0].arm.rate,
+        "message": next((t.message for t in first if t.outcome == "failed"), ""),
+        "lost": sum(t.outcome == "failed" for t in first),
+    }
+    if cell.start == "penstock":
+        found["own"] = {
+            optimizer: own_rate(course, cell.start, optimizer, case.target) for optimizer in ("sgd", "adam")
+        }
+    return {"cell": cell.key, **vars_of(cell), "target": case.target, **found, "cpu": time.process_time() - began}
+
+
+def own_rate(course: Course, start: str, optimizer: str, target: float) -> dict[str, Any]:
+    """The start with the learning rate that it suggests itself, nothing else tried."""
+    by_seed = [train(course, [Arm(start, seed, optimizer, None)]) for seed in SEEDS]
+    return {
+        **summary(by_seed, target),
+        "rates": [None if math.isnan(t.rate) else t.rate for own in by_seed for t in own],
+        "diverged": sum(t.outcome == "diverged" for own in by_seed for t in own),
+    }
+
+
+def train(course: Course, arms: Iterable[Arm], rungs: tuple[Rung, ...] = ()) -> tuple[Trained, ...]:
+    """The arms of one seed, together."""
+    return adapter_named("torch").train_arms(course, Task(tuple(arms), rungs))[0]
+
+
+def order(trained: Trained, target: float) -> tuple[float, float, float]:
+    """Sorts arms: those that reach the target by their steps, then the others by their score and loss."""
+    score = best_score(trained)
+    return steps_of(trained, target), -score, trained.losses[-1] if trained.losses else math.inf
+
+
+def steps_of(trained: Trained, target: float) -> float:
+    """Steps until the score was enough; infinite if it never was."""
+    return next((float(e.step) for e in trained.evaluations if (e.score or 0.0) >= target), math.inf)
+
+
+def best_score(trained: Trained) -> float:
+    """The best score that the arm had."""
+    return max((e.score for e in trained.evaluations if e.score is not None), default=-math.inf)
+
+
+def summary(by_seed: list[tuple[Trained, ...]], target: float) -> dict[str, Any]:
+    """Median over the seeds of the steps to the target, and of the score where it is not reached."""
+    steps = [min((steps_of(t, target) for t in own), default=math.inf) for own in by_seed]
+    scores = [max((best_score(t) for t in own), default=-math.inf) for own in by_seed]
+    middle, score = statistics.median(steps), statistics.median(scores)
+    return {
+        "steps": None if math.isinf(middle) else middle,
+        "score": None if math.isinf(score) else score,
+        "seeds": [None if math.isinf(s) else s for s in steps],
+    }
+
+
+def vars_of(cell: Cell) -> dict[str, Any]:
+    """The cell's own fields."""
+    return {"case": cell.case, "start": cell.start, "profile": cell.profile}
