@@ -1,4 +1,4 @@
-"""The parts of the README that are written by code: each stands between two marks."""
+"""The parts of pages that are written by code: each stands between two marks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from penstock.recipes import catalogue
 
 DOCS = Path(__file__).resolve().parent
 README = DOCS.parent / "README.md"
+HOW = DOCS / "how_it_works.md"
 RECIPES = DOCS / "recipes.md"
 
 
@@ -23,13 +24,13 @@ def with_block(text: str, name: str, block: str) -> str:
     head, mark, rest = text.partition(begin)
     _, close, tail = rest.partition(end)
     if not mark or not close:
-        raise ValueError(f"README.md must hold {begin!r} and {end!r}")
+        raise ValueError(f"the page must hold {begin!r} and {end!r}")
     return f"{head}{begin}\n{block}\n{end}{tail}"
 
 
-def write_block(name: str, block: str) -> None:
-    """Put a block into the README."""
-    README.write_text(with_block(README.read_text(encoding="utf-8"), name, block), encoding="utf-8")
+def write_block(page: Path, name: str, block: str) -> None:
+    """Put a block into a page."""
+    page.write_text(with_block(page.read_text(encoding="utf-8"), name, block), encoding="utf-8")
 
 
 def rules_table() -> str:
@@ -71,10 +72,10 @@ def recipes_page() -> str:
 
 
 def write() -> list[Path]:
-    """Write docs/recipes.md and the README's table of rules."""
+    """Write docs/recipes.md and the table of rules of docs/how_it_works.md."""
     RECIPES.write_text(recipes_page(), encoding="utf-8")
-    write_block("rules", rules_table())
-    return [RECIPES, README]
+    write_block(HOW, "rules", rules_table())
+    return [RECIPES, HOW]
 
 
 def _first_sentence(thing: object) -> str:

@@ -103,7 +103,7 @@ CASES = (
     Case(
         "tanh on its flat ends",
         "model = mlp(depth=4, act=nn.Tanh)\nfor layer in model[::2]:\n    nn.init.normal_(layer.weight, std=1.0)",
-        "G101",
+        "A102",
     ),
     Case(
         "A weight file with a hole in it",
@@ -209,5 +209,5 @@ def write() -> list[Path]:
     FOLDER.mkdir(exist_ok=True)
     for one in shown:
         one.done.to_html(one.file)
-    write_block("gallery", "\n".join(case_to_markdown(one) for one in shown[:IN_README]))
+    write_block(README, "gallery", "\n".join(case_to_markdown(one) for one in shown[:IN_README]))
     return [PAGE, *(one.file for one in shown), README]

@@ -1,4 +1,4 @@
-"""Write everything in the documentation that comes from the code: findings, recipes, gallery, picture.
+"""Write everything in the documentation that comes from the code: findings, recipes, gallery, mean field, picture.
 
 Run it from anywhere: python docs/generate.py
 """
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import blocks
 import gallery
+import meanfield_page
+import named_plans
 import picture
 
 from penstock.checks.registry import CHECKS
@@ -21,7 +23,8 @@ def main() -> None:
     """Write all pages and say which."""
     pages = write_pages(FINDINGS, CHECKS)
     print(f"{FINDINGS}: {len(pages)} pages")
-    for path in dict.fromkeys([*blocks.write(), *gallery.write(), *picture.write()]):
+    pages = [*blocks.write(), *gallery.write(), *meanfield_page.write(), *named_plans.write(), *picture.write()]
+    for path in dict.fromkeys(pages):
         print(path)
 
 

@@ -47,7 +47,8 @@ def page(watched, path):
 def bits(page, expression: str) -> np.ndarray:
     """A Float32Array of the page, as it lies in memory."""
     found = page.evaluate(
-        f"() => {{ const v = Float32Array.from({expression}); return Array.from(new Uint32Array(v.buffer, v.byteOffset, v.length)); }}"
+        f"() => {{ const v = Float32Array.from({expression});"
+        " return Array.from(new Uint32Array(v.buffer, v.byteOffset, v.length)); }"
     )
     return np.array(found, dtype=np.uint32).view(np.float32)
 

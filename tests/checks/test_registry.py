@@ -23,7 +23,8 @@ def finding(code: str, severity: Severity = "error") -> Finding:
 def test_the_table_is_sorted_and_complete():
     assert sorted(CODES) == CODES
     expected = (
-        "A101 A102 B101 B102 B103 B104 F101 F102 F103 G101 G102 L101 L102 L103 P101 P102 S101 S102 S103 U102 U103"
+        "A101 A102 B101 B102 B103 B104 F101 F102 F103 G101 G102 L101 L102 L103 P101 P102 R101 R102 R103 R104 "
+        "S101 S102 S103 U101 U102 U103 U104 U105 U106 U107"
     )
     assert expected.split() == CODES
     assert {code[0] for code in CODES} == set(FAMILIES)

@@ -52,9 +52,13 @@ def test_pages_of_the_findings_are_up_to_date():
 def test_recipes_and_rules_are_up_to_date(script):
     blocks = script("blocks")
     assert text_of(DOCS / "recipes.md") == blocks.recipes_page(), "run make docs"
-    assert blocks.rules_table() in text_of(ROOT / "README.md"), "run make docs"
+    assert blocks.rules_table() in text_of(DOCS / "how_it_works.md"), "run make docs"
     assert all(f"### {entry.name}\n" in blocks.recipes_page() for entry in catalogue())
     assert all(f"| {name} | " in blocks.rules_table() for name, _ in RULES)
+
+
+def test_named_plans_are_up_to_date(script):
+    assert text_of(DOCS / "named_plans.md") == script("named_plans").page(), "run make docs"
 
 
 def test_a_block_goes_between_its_marks(script):
@@ -63,20 +67,21 @@ def test_a_block_goes_between_its_marks(script):
     changed = blocks.with_block(text, "x", "new")
     assert changed == text.replace("old", "new")
     assert blocks.with_block(changed, "x", "old") == text
-    with pytest.raises(ValueError, match=r"README\.md must hold '<!-- y: "):
+    with pytest.raises(ValueError, match=r"the page must hold '<!-- y: "):
         blocks.with_block(text, "y", "new")
 
 
-@pytest.mark.parametrize("place", range(8))
+@pytest.mark.parametrize("place", range(12))
 def test_each_broken_start_is_found_and_mended(script, place):
     """Floats may differ from one processor to another, so that codes and verdicts are compared, not pages."""
     gallery = script("gallery")
-    assert len(gallery.CASES) == 8
+    assert len(gallery.CASES) == 12
     case = gallery.CASES[place]
     shown = gallery.play(case)
     assert shown.before.errors[0].code == case.finds
     assert shown.after.ok
-    for page in (ROOT / "README.md", DOCS / "gallery.md"):
+    assert shown.file.is_file(), "run make docs"
+    for page in (ROOT / "README.md", DOCS / "gallery.md")[place >= gallery.IN_README :]:
         assert case.title in text_of(page)
         assert case.code in text_of(page)
         assert shown.before.errors[0].title in text_of(page)

@@ -103,10 +103,10 @@ def test_a_gate_multiplies_second_moments(function: Callable[[Tensor, Tensor], T
     assert gain_of(plan["d"]) == pytest.approx(1 / math.sqrt(second), rel=1e-4)
 
 
-def test_heads_are_small():
+def test_heads_make_outputs_of_rms_one():
     entry = plan_of(lambda: mlp(nn.ReLU()))["4.weight"]
     assert entry.rule == "heads"
-    assert gain_of(entry) == pytest.approx(0.1 * math.sqrt(2), rel=1e-6)
+    assert gain_of(entry) == pytest.approx(math.sqrt(2), rel=1e-6)
     softmax = plan_of(lambda: nn.Sequential(mlp(nn.ReLU()), nn.LogSoftmax(-1)))["0.4.weight"]
     assert softmax.rule == "heads"
 
@@ -238,7 +238,7 @@ def test_weight_norms_length_is_the_gain():
     assert plan["2.parametrizations.weight.original1"].calibration.knob == length.name  # type: ignore[union-attr]
     head = plan["4.parametrizations.weight.original0"].recipe
     assert isinstance(head, Constant)
-    assert head.value == pytest.approx(0.1 * math.sqrt(2.0))
+    assert head.value == pytest.approx(math.sqrt(2.0))
 
 
 def test_what_is_kept():

@@ -132,7 +132,10 @@ SPECIAL: dict[str, tuple[Recipe, dict[str, Geometry]]] = {
     "hippo P": (Hippo("P", 0.5), {"states": STATES}),
     "s4d inv": (S4D("inv"), {"states": STATES}),
     "skew_rotations": (SkewRotations(), {"square": Geometry((100, 100), in_axes=(1,), out_axes=(0,))}),
-    "skew_rotations uniform": (SkewRotations("henaff", 0.5), {"odd": Geometry((101, 101), in_axes=(1,), out_axes=(0,))}),
+    "skew_rotations henaff": (
+        SkewRotations("henaff", 0.5),
+        {"odd": Geometry((101, 101), in_axes=(1,), out_axes=(0,))},
+    ),
     "s4d legs": (S4D("legs"), {"states": STATES}),
 }
 ELEMENTWISE = ("constant", "normal", "truncated_normal", "uniform")

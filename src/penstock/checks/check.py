@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from penstock.checks.finding import Finding
+from penstock.checks.held import Holdings
+from penstock.provenance import Audited
 from penstock.signals import Measured
+
+
+def nothing(evidence: object) -> Iterable[Finding]:
+    """What a check finds in evidence of a kind that it does not read."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +29,9 @@ class Check:
         fix: how to mend it, with the literal call.
         silent: when it stays silent: what is right by design.
         source: the paper or the thread that it rests on.
-        run: from what was measured to findings.
+        run: from what `penstock.check` measured to findings.
+        audit: from what `penstock.audit` recorded to findings.
+        held: from what ranks or files hold to findings.
     """
 
     code: str
@@ -33,4 +42,6 @@ class Check:
     fix: str
     silent: str
     source: str
-    run: Callable[[Measured], Iterable[Finding]]
+    run: Callable[[Measured], Iterable[Finding]] = nothing
+    audit: Callable[[Audited], Iterable[Finding]] = nothing
+    held: Callable[[Holdings], Iterable[Finding]] = nothing

@@ -158,12 +158,13 @@ def _misfit(fit: Fit) -> float:
     return away + (1.0 if fit.wrong.mode == "fan_avg" else 0.0)
 
 
-def _kept(measured: Measured, fit: Fit) -> tuple[float, float] | None:
+def _kept(measured: Measured, fit: Fit) -> tuple[float, float, float] | None:
     """What the layer does to its signal; None where it was not measured.
 
     RMS out over RMS in, and spread out over the spread in front of the function that feeds it. The second is what a
     start keeps that uses a function around a point of its own (a sigmoid around 0, where it is 0.5 and has slope
-    1/4): the layer then undoes what the function does to what varies.
+    1/4): the layer then undoes what the function does to what varies. The third is the spread out itself: a layer
+    whose outputs have unit size has no wrong scale, wherever it took it from.
     """
     for node in measured.graph.users(fit.parameter.name):
         source = next((i for i in node.inputs if measured.signals[i] is not None), None)
@@ -175,8 +176,8 @@ def _kept(measured: Measured, fit: Fit) -> tuple[float, float] | None:
             before = measured.graph.nodes[before.inputs[0]]
         fed, start = measured.signals[source], measured.signals[before.index]
         if fed is not None and fed.rms > 0 and made.rms > 0:
-            spread = _spread_of(start) if start is not None else 0.0
-            return made.rms / fed.rms, _spread_of(made) / spread if spread > 0 else math.inf
+            spread, out = _spread_of(start) if start is not None else 0.0, _spread_of(made)
+            return made.rms / fed.rms, out / spread if spread > 0 else math.inf, out
     return None
 
 
@@ -184,7 +185,7 @@ def _spread_of(signal: SignalStats) -> float:
     return math.sqrt(max(signal.rms**2 - signal.mean**2, 0.0))
 
 
-def _is_harmless(kept: tuple[float, float]) -> bool:
+def _is_harmless(kept: tuple[float, float, float]) -> bool:
     return any(1 / FAN_HARMLESS <= ratio <= FAN_HARMLESS for ratio in kept)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from penstock.checks import (
     a101_dead_units,
     a102_saturated_units,
@@ -19,17 +21,28 @@ from penstock.checks import (
     l103_constant_output,
     p101_range,
     p102_outliers,
+    r101_replicas_differ,
+    r102_equal_shards,
+    r103_left_out,
+    r104_ranks_disagree,
     s101_identical_units,
     s102_twins,
     s103_repeated_blocks,
+    u101_unwritten,
     u102_nonfinite_weights,
     u103_garbage_weights,
+    u104_written_twice,
+    u105_written_to_copy,
+    u106_not_as_asked,
+    u107_never_trained,
 )
 from penstock.checks.check import Check
 from penstock.checks.eval_mode import forgive_stale_norms
 from penstock.checks.finding import SEVERITIES, Finding
+from penstock.checks.held import Holdings
 from penstock.checks.settle import settle
 from penstock.errors import ArgumentError, closest, message
+from penstock.provenance import Audited
 from penstock.signals import Measured
 
 CHECKS: tuple[Check, ...] = (
@@ -49,15 +62,24 @@ CHECKS: tuple[Check, ...] = (
     l103_constant_output.CHECK,
     p101_range.CHECK,
     p102_outliers.CHECK,
+    r101_replicas_differ.CHECK,
+    r102_equal_shards.CHECK,
+    r103_left_out.CHECK,
+    r104_ranks_disagree.CHECK,
     s101_identical_units.CHECK,
     s102_twins.CHECK,
     s103_repeated_blocks.CHECK,
+    u101_unwritten.CHECK,
     u102_nonfinite_weights.CHECK,
     u103_garbage_weights.CHECK,
+    u104_written_twice.CHECK,
+    u105_written_to_copy.CHECK,
+    u106_not_as_asked.CHECK,
+    u107_never_trained.CHECK,
 )
 
 # Causes before consequences: weights nobody wrote, copies, geometry, precision, units, then signals and outputs.
-FAMILIES = "USGPAFBL"
+FAMILIES = "URSGPAFBL"
 
 
 def find(measured: Measured) -> tuple[Finding, ...]:
@@ -67,11 +89,38 @@ def find(measured: Measured) -> tuple[Finding, ...]:
         measured: a graph with the numbers of one forward and one backward pass.
 
     Returns:
-        What is wrong, worst first, then by family (U S G P A F B L) and code. What follows from another finding is a
+        What is wrong, worst first, then by family (U R S G P A F B L) and code. What follows from another finding is a
         note that names it.
     """
     found = settle(finding for check in CHECKS for finding in check.run(measured))
-    found = forgive_stale_norms(measured, found)
+    return _sorted(forgive_stale_norms(measured, found))
+
+
+def find_audited(audited: Audited) -> tuple[Finding, ...]:
+    """Run all checks on what an audit recorded.
+
+    Args:
+        audited: who wrote each tensor, on each path.
+
+    Returns:
+        What is wrong, in the order of `find`.
+    """
+    return _sorted(finding for check in CHECKS for finding in check.audit(audited))
+
+
+def find_held(holdings: Holdings) -> tuple[Finding, ...]:
+    """Run all checks on what ranks or files hold.
+
+    Args:
+        holdings: the parts, with their hashes.
+
+    Returns:
+        What is wrong, in the order of `find`.
+    """
+    return _sorted(finding for check in CHECKS for finding in check.held(holdings))
+
+
+def _sorted(found: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda f: (SEVERITIES.index(f.severity), FAMILIES.index(f.code[0]), f.code)))
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from penstock.checks.by_design import zero_by_design
 from penstock.checks.check import Check
 from penstock.checks.finding import Finding, Severity
+from penstock.checks.held import Holdings
+from penstock.checks.held_symmetry import duplicate_rows
 from penstock.checks.places import number, others_of
 from penstock.checks.thresholds import DUPLICATE_ERROR, DUPLICATE_MIN_ROW, DUPLICATE_WARNING, STRUCTURED_ZEROS
 from penstock.graph import Graph
@@ -78,6 +80,10 @@ def _finding(severity: Severity, parameters: list[ParameterStats]) -> Finding:
     )
 
 
+def _held(holdings: Holdings) -> Iterator[Finding]:
+    return duplicate_rows(CHECK.code, CHECK.title, holdings)
+
+
 CHECK = Check(
     code="S101",
     title="units of a layer are identical",
@@ -100,4 +106,5 @@ CHECK = Check(
     source="Goodfellow, Bengio and Courville, Deep Learning (2016), section 8.4: initial parameters must break "
     "symmetry",
     run=_run,
+    held=_held,
 )

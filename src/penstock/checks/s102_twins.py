@@ -9,6 +9,7 @@ from penstock.checks.check import Check
 from penstock.checks.finding import Finding
 from penstock.checks.places import others_of
 from penstock.checks.thresholds import STRUCTURED_ZEROS, TWIN_MIN_SIZE
+from penstock.provenance import Audited
 from penstock.signals import Measured, ParameterStats
 
 
@@ -52,6 +53,34 @@ def _run(measured: Measured) -> Iterator[Finding]:
         )
 
 
+def _audit(audited: Audited) -> Iterator[Finding]:
+    pairs: dict[str, str] = {}
+    for tensor in audited.tensors.values():
+        twin = next((h.twin for h in (tensor.direct, tensor.meta) if h is not None and h.twin is not None), None)
+        if twin is not None:
+            pairs[tensor.name] = twin
+    if pairs:
+        name, twin = next(iter(pairs.items()))
+        second = audited.tensors[name]
+        write = second.shown.last
+        by = f" It comes from {write.asked} at {write.site}." if write else ""
+        copies = {*pairs, *pairs.values()}
+        yield Finding(
+            code=CHECK.code,
+            severity="error",
+            title=CHECK.title,
+            place=name,
+            shape=second.shape,
+            observation=f"It holds the same drawn values as {twin} and is not tied to it: {len(copies)} parameters of "
+            f"the model are copies, 0 should be.{by}",
+            cause="a deep copy of a module, or a seed that was set again before each layer",
+            hint="model.apply(reset), with reset calling each module's reset_parameters(), after the copies are made",
+            value=float(len(copies)),
+            threshold=0.0,
+            others=others_of(sorted(copies), first=name),
+        )
+
+
 CHECK = Check(
     code="S102",
     title="two parameters hold the same values",
@@ -70,4 +99,5 @@ CHECK = Check(
     source="https://pytorch.org/docs/stable/generated/torch.nn.TransformerEncoder.html (all layers are initialized "
     "with the same parameters: initialize them after creating it)",
     run=_run,
+    audit=_audit,
 )

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from penstock.checks.check import Check
 from penstock.checks.finding import Finding
+from penstock.checks.held import Holdings
+from penstock.checks.held_symmetry import repeated_blocks
 from penstock.checks.places import others_of
 from penstock.checks.thresholds import STRUCTURED_ZEROS, TWIN_MIN_SIZE
 from penstock.signals import Measured, ParameterStats
@@ -46,6 +48,10 @@ def _run(measured: Measured) -> Iterator[Finding]:
         )
 
 
+def _held(holdings: Holdings) -> Iterator[Finding]:
+    return repeated_blocks(CHECK.code, CHECK.title, holdings)
+
+
 CHECK = Check(
     code="S103",
     title="a parameter repeats one block",
@@ -63,4 +69,5 @@ CHECK = Check(
     source="https://github.com/pytorch/pytorch/issues/166378 (packed projections are independent weights in one "
     "tensor)",
     run=_run,
+    held=_held,
 )

@@ -112,5 +112,13 @@ OUTPUT_ERROR = 1e4
 # Below this an output moves by less than one usual step of Adam (1e-3) times one input.
 OUTPUT_SMALL = 1e-4
 
+# --- audits --------------------------------------------------------------------------------------------------------
+# Standard errors that a measured moment may lie from the one that was asked for: 1 honest draw in 2 million.
+AUDIT_SIGMAS = 5.0
+# Rounding to bfloat16 moves a constant by up to 0.4 %, and the moments of a narrow law by about as much.
+AUDIT_ROUNDING = 0.01
+# The moments of fewer numbers say little.
+AUDIT_MIN_SIZE = 16
+
 # --- reports -------------------------------------------------------------------------------------------------------
 MAX_OTHERS = 5

@@ -8,8 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from penstock import doors
+from penstock import distributed, doors
+from penstock.cli.audits import audit
 from penstock.cli.inputs import load_loss, make_batch
+from penstock.cli.ledgers import ledger_app
+from penstock.cli.lesson import lesson
 from penstock.cli.output import (
     CLEAN,
     Format,
@@ -24,8 +27,11 @@ from penstock.cli.output import (
     show,
     show_report,
 )
+from penstock.cli.race import race
 from penstock.cli.targets import resolve
-from penstock.cli.weights import check_output, save
+from penstock.cli.weights import check_output, is_weights, save
+from penstock.ledger.verify import ledger_path
+from penstock.report.verdict import Verdict
 
 app = typer.Typer(
     name="penstock",
@@ -36,6 +42,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(ledger_app)
+app.command()(audit)
+app.command()(lesson)
 
 TargetArgument = Annotated[
     str,
@@ -75,6 +85,14 @@ KeepOption = Annotated[
         show_default=False,
     ),
 ]
+RecipeOption = Annotated[
+    str,
+    typer.Option(
+        "--recipe",
+        metavar="NAME",
+        help="auto, or a published plan: torch, keras, flax, he, gpt2, fixup, mup, lsuv ... (docs/named_plans.md).",
+    ),
+]
 FormatOption = Annotated[Format, typer.Option("--format", help="How the report is written.")]
 FailOnOption = Annotated[Level, typer.Option("--fail-on", help="The least severity that gives exit code 1.")]
 SelectOption = Annotated[
@@ -106,16 +124,23 @@ def check(
     fail_on: FailOnOption = Level.error,
     select: SelectOption = None,
     ignore: IgnoreOption = None,
+    allow_pickle: Annotated[
+        bool, typer.Option("--allow-pickle", help="Of weights: read pickles too, which can run code.")
+    ] = False,
     seed: SeedOption = 0,
     debug: DebugOption = False,
 ) -> None:
-    """Check a model's start: one forward, one backward, what is wrong."""
+    """Check a model's start: one forward, one backward, what is wrong. Or a file or folder of weights alone."""
     with readable_errors(debug=debug):
         selected = parse_codes(select or (), option="--select")
         ignored = parse_codes(ignore or (), option="--ignore")
-        model, made = _model_and_batch(target, batch, inputs, seed)
-        with quiet_stdout():
-            report = doors.check(model, made, loss=load_loss(loss))
+        report: Verdict
+        if is_weights(target):
+            report = distributed.check_weights(target, allow_pickle=allow_pickle)
+        else:
+            model, made = _model_and_batch(target, batch, inputs, seed)
+            with quiet_stdout():
+                report = doors.check(model, made, loss=load_loss(loss))
         report = filtered(report, select=selected, ignore=ignored)
         show_report(report, form)
         raise typer.Exit(exit_code(report, fail_on))
@@ -131,12 +156,16 @@ def init(
     inputs: InputOption = None,
     loss: LossOption = None,
     keep: KeepOption = None,
+    recipe: RecipeOption = "auto",
+    learning_rate: Annotated[
+        bool, typer.Option("--learning-rate", help="Find a learning rate to start with; wants --loss.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that exists.")] = False,
     fail_on: FailOnOption = Level.error,
     seed: SeedOption = 0,
     debug: DebugOption = False,
 ) -> None:
-    """Initialize a model and write its weights.
+    """Initialize a model and write its weights, and their ledger beside them.
 
     The exit code is that of a check of the initialized model; the weights are written whatever it finds.
     """
@@ -144,10 +173,20 @@ def init(
         check_output(output, force=force)
         model, made = _model_and_batch(target, batch, inputs, seed)
         with quiet_stdout():
-            done = doors.initialize(model, made, loss=load_loss(loss), seed=seed, keep=keep or ())
+            done = doors.initialize(
+                model,
+                made,
+                learning_rate=learning_rate,
+                loss=load_loss(loss),
+                seed=seed,
+                keep=keep or (),
+                recipe=recipe,
+            )
         size = save(model, output)
+        done.ledger.save(ledger_path(output))
         show(done)
         note(f"wrote {output} ({size:,} bytes); safetensors.torch.load_model(model, {str(output)!r}) reads it")
+        note(f"wrote {ledger_path(output)}; penstock ledger verify {output} compares the two")
         raise typer.Exit(exit_code(done.after, fail_on))
 
 
@@ -158,6 +197,7 @@ def plan(
     inputs: InputOption = None,
     loss: LossOption = None,
     keep: KeepOption = None,
+    recipe: RecipeOption = "auto",
     form: Annotated[PlanFormat, typer.Option("--format", help="How the plan is written.")] = PlanFormat.text,
     seed: SeedOption = 0,
     debug: DebugOption = False,
@@ -169,7 +209,7 @@ def plan(
     with readable_errors(debug=debug):
         model, made = _model_and_batch(target, batch, inputs, seed)
         with quiet_stdout():
-            made_plan = doors.plan(model, made, loss=load_loss(loss), keep=keep or ())
+            made_plan = doors.plan(model, made, loss=load_loss(loss), keep=keep or (), recipe=recipe)
         if form is PlanFormat.json:
             print(made_plan.to_json())
         else:
@@ -184,9 +224,11 @@ def gain(
     variance: Annotated[float, typer.Option("--variance", help="Of the activation's input.")] = 1.0,
     debug: DebugOption = False,
 ) -> None:
-    """Show an activation's gains and moments for Gaussian input."""
+    """Show an activation's gains and moments for Gaussian input, and how deep a plain network of it can be."""
     with readable_errors(debug=debug):
-        show(doors.gain(activation, variance=variance))
+        from penstock.meanfield.overview import overview
+
+        show(f"{doors.gain(activation, variance=variance)}\n\n{overview(activation, variance=variance)}")
 
 
 @app.command()
@@ -206,6 +248,9 @@ def explain(
         from penstock.report.explain import explain_to_text
 
         show(explain_to_text(code.upper()))
+
+
+app.command()(race)
 
 
 @app.command()

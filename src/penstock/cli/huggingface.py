@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,25 +31,46 @@ def build(target: Target, *, seed: int = 0) -> Any:
         ArgumentError: if there is no such model type or file, or the file is no configuration.
         ModelError: if making the model fails.
     """
+    settings = described(target)
+    with user_code(f"TARGET: making {target.text}"):
+        make, config = maker(settings), configured(settings)
+        # Looking the class up has loaded PyTorch, which must be there before it can be seeded.
+        seed_everything(seed)
+        return make(config)
+
+
+def described(target: Target) -> dict[str, Any]:
+    """The values of the configuration that a target names, `model_type` among them; its arguments overwrite them.
+
+    Raises:
+        MissingFrameworkError, ArgumentError: see `build`.
+    """
     # Set before the package is loaded, which reads them once.
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     try:
-        import transformers
+        import transformers  # noqa: F401  (only whether it is there)
     except ImportError as error:
         raise MissingFrameworkError(
             message(f"TARGET: {target.text} needs the transformers package.", hint="pip install transformers torch")
         ) from error
-    settings = {**_read(target), **target.arguments}
-    model_type = settings.pop("model_type")
+    return {**_read(target), **target.arguments}
+
+
+def configured(settings: Mapping[str, Any]) -> Any:
+    """The configuration with these values."""
+    import transformers
+
+    return transformers.AutoConfig.for_model(**settings)
+
+
+def maker(settings: Mapping[str, Any]) -> Callable[[Any], Any]:
+    """What makes a model from a configuration: the first of its `architectures`, else the plain `AutoModel`."""
+    import transformers
+
     names = settings.get("architectures") or []
-    with user_code(f"TARGET: making {target.text}"):
-        config = transformers.AutoConfig.for_model(model_type, **settings)
-        # Looking the class up loads PyTorch, which must be there before it can be seeded.
-        architecture = getattr(transformers, names[0], None) if names else None
-        make = transformers.AutoModel.from_config if architecture is None else architecture
-        seed_everything(seed)
-        return make(config)
+    named = getattr(transformers, names[0], None) if names else None
+    return named or transformers.AutoModel.from_config
 
 
 def _read(target: Target) -> dict[str, Any]:

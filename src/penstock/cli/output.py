@@ -13,12 +13,12 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import typer
 
 from penstock.errors import ArgumentError, PenstockError, closest
-from penstock.report.report import Report
+from penstock.report.verdict import Verdict
 
 CLEAN, FOUND, COULD_NOT_RUN = 0, 1, 2
 PIPE_CLOSED = 141  # 128 + SIGPIPE, what a shell reports for it
@@ -30,6 +30,7 @@ class Format(StrEnum):
     text = "text"
     json = "json"
     github = "github"
+    html = "html"
 
 
 class PlanFormat(StrEnum):
@@ -99,10 +100,12 @@ def show(value: Any) -> None:
         print(value)
 
 
-def show_report(report: Report, form: Format) -> None:
+def show_report(report: Verdict, form: Format) -> None:
     """Print a report in one of the formats."""
     if form is Format.json:
         print(report.to_json())
+    elif form is Format.html:
+        print(report.to_html())
     elif form is Format.github:
         from penstock.report.github import report_to_github
 
@@ -111,7 +114,7 @@ def show_report(report: Report, form: Format) -> None:
         show(report)
 
 
-def exit_code(report: Report, fail_on: Level) -> int:
+def exit_code(report: Verdict, fail_on: Level) -> int:
     """1 if there is a finding of this severity or a worse one, else 0."""
     return FOUND if report.at_least(fail_on.value) else CLEAN
 
@@ -134,10 +137,15 @@ def parse_codes(texts: Sequence[str], *, option: str) -> tuple[str, ...]:
     return codes
 
 
-def filtered(report: Report, *, select: Sequence[str], ignore: Sequence[str]) -> Report:
+AnyReport = TypeVar("AnyReport", bound=Verdict)
+
+
+def filtered(report: AnyReport, *, select: Sequence[str], ignore: Sequence[str]) -> AnyReport:
     """The report with only the selected findings, and without the ignored ones."""
 
     def wanted(code: str) -> bool:
         return (not select or code.startswith(tuple(select))) and not code.startswith(tuple(ignore))
 
-    return dataclasses.replace(report, findings=tuple(f for f in report.findings if wanted(f.code)))
+    # All reports are dataclasses, which their common base cannot say.
+    found = tuple(f for f in report.findings if wanted(f.code))
+    return dataclasses.replace(cast("Any", report), findings=found)

@@ -66,6 +66,7 @@ _Journal = Annotated[
     typer.Option("--journal", metavar="FILE", help="Keeps arms as they end, and resumes.", show_default=False),
 ]
 _Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the result.", show_default=False)]
+_Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page.", show_default=False)]
 _Png = Annotated[Path | None, typer.Option("--png", metavar="FILE", help="Draw the curves.", show_default=False)]
 
 
@@ -92,6 +93,7 @@ def race(
     journal: _Journal = None,
     json_file: _Json = None,
     png: _Png = None,
+    html: _Html = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Train a model from several starts: which converges faster, and how sure is that?
@@ -99,7 +101,7 @@ def race(
     Every start gets the same seeds, data, learning rates and steps. A race that is broken off goes on from its journal.
     """
     with readable_errors(debug=debug):
-        check_files([json_file, png])
+        check_files([json_file, png, html])
         parse_target(target)
         given = read_data(data)
         function = None if loss is None else read_loader(loss, "--loss")
@@ -124,7 +126,7 @@ def race(
                 progress=True,
             )
         show(result)
-        write(result, json_file=json_file, png=png)
+        write(result, json_file=json_file, png=png, html=html)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,7 @@ def read_starts(text: str) -> dict[str, Any]:
     return made
 
 
-def write(result: RaceResult, *, json_file: Path | None, png: Path | None) -> None:
+def write(result: RaceResult, *, json_file: Path | None, png: Path | None, html: Path | None) -> None:
     """Write the result's files."""
     if json_file is not None:
         json_file.write_text(result.to_json() + "\n", encoding="utf-8")
@@ -202,6 +204,9 @@ def write(result: RaceResult, *, json_file: Path | None, png: Path | None) -> No
     if png is not None:
         result.save_figure(png)
         note(f"wrote {png}")
+    if html is not None:
+        result.to_html(html)
+        note(f"wrote {html}")
 
 
 def check_files(paths: Sequence[Path | None]) -> None:

@@ -11,31 +11,47 @@ from penstock.errors import ArgumentError, MissingFrameworkError, message
 from penstock.frameworks import adapter_of
 
 
-def check_output(path: Path, *, force: bool) -> None:
+def check_file(path: Path, *, option: str, suffix: str, force: bool) -> None:
     """Refuse a path that cannot be written, before any work is done.
 
     Raises:
         ArgumentError: if the file exists and `force` is not set, its folder does not, or its name ends otherwise.
-        MissingFrameworkError: if safetensors is not installed.
     """
-    if path.suffix != ".safetensors":
+    if path.suffix != suffix:
         raise ArgumentError(
-            message(
-                f"--output must end in .safetensors; got {str(path)!r}.", hint=f"-o {path.with_suffix('.safetensors')}"
-            )
+            message(f"{option} must end in {suffix}; got {str(path)!r}.", hint=f"{option} {path.with_suffix(suffix)}")
         )
     if path.is_dir() or (path.exists() and not force):
-        raise ArgumentError(message(f"--output: {path} exists.", hint="--force writes over it"))
+        raise ArgumentError(message(f"{option}: {path} exists.", hint="--force writes over it"))
     if not path.parent.is_dir():
         raise ArgumentError(
-            message(f"--output: there is no folder {str(path.parent)!r}.", hint=f"mkdir -p {path.parent}")
+            message(f"{option}: there is no folder {str(path.parent)!r}.", hint=f"mkdir -p {path.parent}")
         )
+
+
+def check_output(path: Path, *, force: bool) -> None:
+    """The same for weights.
+
+    Raises:
+        ArgumentError: as `check_file`.
+        MissingFrameworkError: if safetensors is not installed.
+    """
+    check_file(path, option="--output", suffix=".safetensors", force=force)
     try:
         import safetensors  # noqa: F401  (only whether it is there)
     except ImportError as error:
         raise MissingFrameworkError(
             message("penstock init needs safetensors to write weights.", hint="pip install 'penstock[files]'")
         ) from error
+
+
+SUFFIXES = (".safetensors", ".index.json", ".bin", ".pt", ".pth", ".ckpt")
+
+
+def is_weights(target: str) -> bool:
+    """Whether a command's target is a file or a folder of weights, and no model."""
+    path = Path(target)
+    return path.is_dir() or (path.is_file() and target.endswith(SUFFIXES)) or target.endswith(".safetensors")
 
 
 def save(model: Any, path: Path) -> int:

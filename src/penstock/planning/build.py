@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -81,7 +82,18 @@ def _calibration(site: Site, decision: Decision) -> Calibration | None:
     length = next((p for p in others if parameters[p].role == "scale"), None)
     if length is None and any(parameters[p].role not in ("bias", "other") for p in others):
         return None
-    bias = next((p for p in others if parameters[p].role == "bias" and parameters[p].trainable), None)
+    units = math.prod(site.geometry.shape[a] for a in site.geometry.out_axes) * (
+        site.geometry.groups if site.geometry.split == "out" else 1
+    )
+    # A bias of more numbers holds others too, for another weight (the two biases of a GRU, one below the other).
+    bias = next(
+        (
+            p
+            for p in others
+            if parameters[p].role == "bias" and parameters[p].trainable and math.prod(parameters[p].shape) <= units
+        ),
+        None,
+    )
     centre = decision.centre if bias else None
     each = decision.per_unit and length is None
     return Calibration(decision.target, length or site.name, centre, bias, per_unit=each)

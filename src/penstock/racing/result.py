@@ -256,6 +256,13 @@ class RaceResult:
         """Draw the figure into a file; its ending says in which format."""
         self.figure().savefig(Path(path), dpi=150)
 
+    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
+        """The race as one self-contained HTML document, which loads nothing; written to `path` if one is given."""
+        from penstock.racing.page import race_page
+        from penstock.report.report import written
+
+        return written(race_page(self), path)
+
     def __str__(self) -> str:
         from penstock.racing.show import race_text
 

@@ -80,7 +80,8 @@ def check_to_markdown(check: Check) -> str:
 
 def index_to_markdown(checks: Sequence[Check]) -> str:
     """The page that lists all findings by family."""
-    lines = ["# Findings", "", "Each finding of `penstock.check` has a stable code. The letter names its family."]
+    doors = "`penstock.check`, `penstock.audit` and `penstock.check_ranks`"
+    lines = ["# Findings", "", f"Each finding of {doors} has a stable code. The letter names its family."]
     for letter, family in FAMILIES.items():
         members = sorted((check for check in checks if check.code[0] == letter), key=lambda check: check.code)
         if members:

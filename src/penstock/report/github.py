@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from penstock.checks.finding import Finding
 from penstock.report.order import others_text, split_others, told
-from penstock.report.report import Report
 from penstock.report.text import verdict_words
+from penstock.report.verdict import Verdict
 
 COMMANDS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
-def report_to_github(report: Report) -> str:
+def report_to_github(report: Verdict) -> str:
     """One workflow command a finding, worst first, and the verdict on the last line.
 
     Findings that follow from another one are left out: mending the cause mends them.
@@ -21,7 +21,7 @@ def report_to_github(report: Report) -> str:
     """
     commands = [finding_to_github(item.finding) for item in told(report.findings)]
     # A line of its own that begins with "::" would be read as a command, so the model's name is escaped too.
-    return "\n".join([*commands, f"penstock: {escape_message(report.measured.model)}: {verdict_words(report)}"])
+    return "\n".join([*commands, f"penstock: {escape_message(report.model)}: {verdict_words(report)}"])
 
 
 def finding_to_github(finding: Finding) -> str:

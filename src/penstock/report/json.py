@@ -14,6 +14,7 @@ from penstock.errors import ArgumentError, message
 from penstock.geometry import Geometry
 from penstock.graph import Graph, Node
 from penstock.report.report import Report
+from penstock.report.verdict import Verdict
 from penstock.signals import LossStats, Measured, ParameterStats, SignalStats
 
 VERSION = 1
@@ -35,10 +36,9 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "unknown_ops", "signals" (one a node, None where there is none), "parameters" and "notes".
     """
     measured = report.measured
-    counts = {f"{severity}s": sum(f.severity == severity for f in report.findings) for severity in SEVERITIES}
     data = {
         "version": VERSION,
-        "verdict": {"ok": report.ok, **counts},
+        "verdict": verdict_to_dict(report),
         "model": measured.model,
         "batch_size": measured.batch_size,
         "loss": measured.loss,
@@ -50,7 +50,13 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "parameters": list(measured.parameters.values()),
         "notes": measured.notes,
     }
-    return _plain(data)
+    return plain(data)
+
+
+def verdict_to_dict(report: Verdict) -> dict[str, Any]:
+    """Whether a report is fine, and how many findings of each severity it has."""
+    counts = {f"{severity}s": sum(f.severity == severity for f in report.findings) for severity in SEVERITIES}
+    return {"ok": report.ok, **counts}
 
 
 def report_to_json(report: Report, *, indent: int | None = 2) -> str:
@@ -104,7 +110,7 @@ def _report(data: Mapping[str, Any]) -> Report:
     return Report(measured, tuple(_build(Finding, finding) for finding in data["findings"]))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value as plain data; numbers of NumPy become Python's."""
     if value is None or isinstance(value, str | bool):
         return value
@@ -113,10 +119,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, numbers.Real):
         return float(value) if math.isfinite(value) else str(float(value))
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value) if field.name not in LEFT_OUT}
-    return [_plain(item) for item in value]
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value) if field.name not in LEFT_OUT}
+    return [plain(item) for item in value]
 
 
 def _build(kind: type[T], data: Mapping[str, Any]) -> T:

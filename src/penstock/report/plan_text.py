@@ -38,7 +38,13 @@ class PlanRow:
 
 
 def plan_to_text(
-    rows: Sequence[PlanRow], *, title: str, notes: Sequence[str] = (), width: int = 80, encoding: str | None = None
+    rows: Sequence[PlanRow],
+    *,
+    title: str,
+    notes: Sequence[str] = (),
+    learning_rate: str = "",
+    width: int = 80,
+    encoding: str | None = None,
 ) -> str:
     """A plan as a table of at most `width` cells; reasons stand below it, numbered.
 
@@ -46,42 +52,63 @@ def plan_to_text(
         rows: one a parameter, in the model's order.
         title: the first line.
         notes: sentences below the table.
+        learning_rate: what to say of it, below the notes.
         width: in cells.
         encoding: where it will be shown; None for that of standard output.
     """
     signs = signs_for(encoding)
+    lines = wrap(signs.clean(title), width)
+    if rows:
+        lines += ["", *table_lines(rows, width=width, signs=signs)]
+    for label, note in [
+        *(("note", note) for note in notes),
+        *([("learning rate", learning_rate)] * bool(learning_rate)),
+    ]:
+        first, *rest = wrap(signs.clean(note), width - len(label) - 2)
+        lines += ["", f"{label}: {first}", *(" " * (len(label) + 2) + line for line in rest)]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def table_lines(
+    rows: Sequence[PlanRow], *, width: int, signs: Signs, titles: tuple[str, str] = ("recipe", "why")
+) -> list[str]:
+    """Like rows folded into one table, and below it the reasons, numbered.
+
+    Args:
+        rows: one a parameter, in the model's order.
+        width: in cells.
+        signs: what to draw with.
+        titles: of the recipes' column, and of the reasons.
+    """
     folded = fold_plan(rows)
     reasons = list(dict.fromkeys(row.reason for row in folded if row.reason))
-    lines = wrap(signs.clean(title), width)
-    if folded:
-        lines += ["", *_table(folded, reasons, width, signs)]
+    lines = _table(folded, reasons, width, signs, titles)
     if reasons:
-        lines += ["", "why"]
+        lines += ["", titles[1]]
         digits = len(str(len(reasons)))
         for i, reason in enumerate(reasons):
             first, *rest = wrap(signs.clean(reason), width - digits - 4)
             lines += [f"  {i + 1:>{digits}}  {first}", *(" " * (digits + 4) + line for line in rest)]
-    for note in notes:
-        first, *rest = wrap(signs.clean(note), width - len("note: "))
-        lines += ["", f"note: {first}", *(f"      {line}" for line in rest)]
-    return "\n".join(line.rstrip() for line in lines)
+    return lines
 
 
-def _table(rows: Sequence[PlanRow], reasons: Sequence[str], width: int, signs: Signs) -> list[str]:
+def _table(
+    rows: Sequence[PlanRow], reasons: Sequence[str], width: int, signs: Signs, titles: tuple[str, str]
+) -> list[str]:
     numbers = [str(reasons.index(row.reason) + 1) if row.reason else "" for row in rows]
     fixed = [
         Column("shape", [[(signs.shape(row.shape), "")] for row in rows]),
         Column("std", [[(number(row.std), "")] for row in rows], right=True),
-        Column("why", [[(n, "")] for n in numbers], right=True),
+        Column(titles[1], [[(n, "")] for n in numbers], right=True),
     ]
     recipes = [signs.clean(row.recipe) for row in rows]
     names = [signs.clean(row.name) for row in rows]
     counts = [f" ({signs.times}{row.count})" if row.count > 1 else "" for row in rows]
     room = width - sum(column.width + 2 for column in fixed) - 2
     name_need = max(line_width([(name + count, "")]) for name, count in zip(names, counts, strict=True))
-    recipe_need = max(line_width([(recipe, "")]) for recipe in [*recipes, "recipe"])
+    recipe_need = max(line_width([(recipe, "")]) for recipe in [*recipes, titles[0]])
     name_width = max(min(name_need, room - recipe_need), min(name_need, MIN_NAME), len("parameter"))
-    recipe_width = max(min(recipe_need, room - name_width), len("recipe"))
+    recipe_width = max(min(recipe_need, room - name_width), len(titles[0]))
     labels: list[Line] = [
         [(fold_middle(name, name_width - len(count), ellipsis=signs.ellipsis) + count, "")]
         for name, count in zip(names, counts, strict=True)
@@ -90,7 +117,7 @@ def _table(rows: Sequence[PlanRow], reasons: Sequence[str], width: int, signs: S
     columns = [
         Column("parameter", labels),
         shape,
-        Column("recipe", [[(fold_middle(r, recipe_width, ellipsis=signs.ellipsis), "")] for r in recipes]),
+        Column(titles[0], [[(fold_middle(r, recipe_width, ellipsis=signs.ellipsis), "")] for r in recipes]),
         std,
         why,
     ]

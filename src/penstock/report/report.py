@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from penstock.checks.finding import SEVERITIES, Finding, Severity
+from penstock.checks.finding import Finding
+from penstock.report.verdict import Verdict
 from penstock.signals import Measured
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def written(text: str, path: str | PathLike[str] | None) -> str:
+    """The text, which is also written to a file if one is given."""
+    if path is not None:
+        Path(path).write_text(text, encoding="utf-8")
+    return text
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Verdict):
     """What `penstock.check` found.
 
     Attributes:
@@ -23,19 +35,9 @@ class Report:
     findings: tuple[Finding, ...]
 
     @property
-    def ok(self) -> bool:
-        """Whether there is neither an error nor a warning."""
-        return not self.at_least("warning")
-
-    @property
-    def errors(self) -> tuple[Finding, ...]:
-        """The findings that are errors."""
-        return self.at_least("error")
-
-    def at_least(self, severity: Severity, *, ignore: Sequence[str] = ()) -> tuple[Finding, ...]:
-        """The findings of this severity or a worse one, without those whose code is in `ignore`."""
-        rank = SEVERITIES.index(severity)
-        return tuple(f for f in self.findings if SEVERITIES.index(f.severity) <= rank and f.code not in ignore)
+    def model(self) -> str:
+        """Name of the model's class."""
+        return self.measured.model
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data, with a version: see `penstock.report.json`."""
@@ -49,14 +51,38 @@ class Report:
 
         return report_to_json(self)
 
+    def to_html(self, path: str | PathLike[str] | None = None) -> str:
+        """The report as one self-contained HTML document, which loads nothing; written to `path` if one is given.
+
+        Examples:
+            >>> import torch
+            >>> report = penstock.check(torch.nn.Linear(4, 2), torch.ones(3, 4))
+            >>> report.to_html().startswith("<!doctype html>")
+            True
+        """
+        from penstock.report.page import report_to_page
+
+        return written(report_to_page(self), path)
+
+    def figure(self, *, size: tuple[float, float] = (11.0, 7.5)) -> Figure:
+        """The report as a Matplotlib figure: RMS, distributions, saturation, gradient-to-weight ratios by layer.
+
+        Needs the extra `plot`. `report.figure().savefig("start.pdf")` writes it.
+
+        Args:
+            size: width and height in inches.
+        """
+        from penstock.report.figure import report_figure
+
+        return report_figure(self, size=size)
+
     def __str__(self) -> str:
         from penstock.report.text import report_to_text
 
         return report_to_text(self)
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{len([f for f in self.findings if f.severity == s])} {s}s" for s in SEVERITIES)
-        return f"<Report of {self.measured.model}: {counts}>"
+        return f"<Report of {self.model}: {self.counted()}>"
 
     def __rich_console__(self, console: Any, options: Any) -> Any:
         from penstock.report.text import render_report

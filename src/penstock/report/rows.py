@@ -9,6 +9,9 @@ from penstock.graph import Node
 from penstock.report.report import Report
 from penstock.signals import Measured, SignalStats
 
+WEIGHT_NAMES = frozenset({"weight", "kernel", "embedding", "embeddings", "scale", "gamma", "w"})
+"""What a layer calls its own weight: it is known by the layer's name."""
+
 # What moves, averages or passes a signal through has its numbers in the row before or after it.
 SHOWN_KINDS = frozenset({"input", "contraction", "pointwise", "norm", "gate"})
 # The places of so many findings keep a row of their own, and what else they name as long as that is little;
@@ -35,6 +38,7 @@ class Row:
         codes: codes of the errors and warnings that name it.
         pinned: never folded.
         count: how many nodes it stands for.
+        node: the node's number; of a group that of its first.
         block: the part of the name up to its first index ("layers.3" of "layers.3.mlp"); "" without one.
     """
 
@@ -51,6 +55,7 @@ class Row:
     pinned: bool = False
     count: int = 1
     block: str = ""
+    node: int = -1
 
 
 def rows_of(report: Report) -> list[Row]:
@@ -89,6 +94,7 @@ def _row(measured: Measured, node: Node, signal: SignalStats, codes: tuple[str, 
         codes=codes,
         pinned=pinned,
         block=block_of(name),
+        node=node.index,
     )
 
 
@@ -129,8 +135,9 @@ def node_name(node: Node) -> str:
         return node.path or node.op.removesuffix("input")
     if not node.parameters or node.kind == "sum":
         return node.path
-    parameter = node.parameters[0].removesuffix(".weight")
-    inside = not node.path or node.parameters[0].startswith(f"{node.path}.")
+    layer, _, last = node.parameters[0].rpartition("/" if "/" in node.parameters[0] else ".")
+    parameter = layer if layer and last in WEIGHT_NAMES else node.parameters[0]
+    inside = not node.path or node.parameters[0].startswith((f"{node.path}.", f"{node.path}/"))
     return parameter if inside and len(parameter) >= len(node.path) else node.path
 
 

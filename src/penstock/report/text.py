@@ -16,6 +16,7 @@ from penstock.report.order import Told, counted, others_text, place_count, split
 from penstock.report.report import Report
 from penstock.report.rows import rows_of
 from penstock.report.table import Signs, fold_middle, number, signs_for, wrap
+from penstock.report.verdict import Verdict
 
 # So many findings are shown whole; a reader mends the first ones and checks again.
 MAX_BLOCKS = 6
@@ -37,7 +38,7 @@ def render_report(
     """
     room = max(width or DEFAULT_WIDTH, MIN_WIDTH)
     lines = report_lines(report, width=room, signs=signs_for(encoding))
-    return [_text(line, color) for line in lines]
+    return [styled(line, color=color) for line in lines]
 
 
 def report_to_text(report: Report, *, width: int | None = DEFAULT_WIDTH, encoding: str | None = None) -> str:
@@ -51,7 +52,8 @@ def report_to_text(report: Report, *, width: int | None = DEFAULT_WIDTH, encodin
     return "\n".join(text.plain for text in render_report(report, width=width, color=False, encoding=encoding))
 
 
-def _text(line: Line, color: bool) -> Text:
+def styled(line: Line, *, color: bool = True) -> Text:
+    """One line as rich text."""
     text = Text(no_wrap=True, overflow="ignore")
     for piece, style in line:
         text.append(piece, style if color else "")
@@ -62,7 +64,7 @@ def _text(line: Line, color: bool) -> Text:
 def report_lines(report: Report, *, width: int, signs: Signs) -> list[Line]:
     """All lines of the report, each a list of styled pieces."""
     lines = verdict_lines(report, width=width, signs=signs)
-    found = finding_lines([_clean(f, signs) for f in report.findings], width=width, signs=signs)
+    found = finding_lines(report.findings, width=width, signs=signs)
     rows = fold_rows(rows_of(report))
     errors = frozenset(f.code for f in report.errors)
     table = layer_table(rows, width=width, signs=signs, errors=errors) if rows else []
@@ -87,7 +89,7 @@ def _clean(finding: Finding, signs: Signs) -> Finding:
     )
 
 
-def verdict_words(report: Report) -> str:
+def verdict_words(report: Verdict) -> str:
     """The verdict in words: "ok", or how many errors and warnings.
 
     Notes are no reason for concern and are not counted.
@@ -114,11 +116,16 @@ def facts(report: Report) -> list[str]:
 
 def verdict_lines(report: Report, *, width: int, signs: Signs) -> list[Line]:
     """Model and verdict on the first line; what was looked at beside it, or below where there is no room."""
+    return head_lines(report, facts(report), width=width, signs=signs)
+
+
+def head_lines(report: Verdict, about_it: Sequence[str], *, width: int, signs: Signs) -> list[Line]:
+    """The first line of any report, with short phrases about what was looked at."""
     words = verdict_words(report)
     style = STYLES["error"] if report.errors else "bold green" if report.ok else STYLES["warning"]
-    model = fold_middle(signs.clean(report.measured.model), width - len(words) - 2, ellipsis=signs.ellipsis)
+    model = fold_middle(signs.clean(report.model), width - len(words) - 2, ellipsis=signs.ellipsis)
     line: Line = [(f"{model}: ", "bold"), (words, style)]
-    about = f" {signs.dot} ".join(facts(report))
+    about = f" {signs.dot} ".join(about_it)
     if sum(cell_len(text) for text, _ in line) + 3 + len(about) <= width:
         return [[*line, (f" {signs.dot} {about}", "")]]
     return [line, *([(text, "")] for text in wrap(about, width))]
@@ -126,7 +133,7 @@ def verdict_lines(report: Report, *, width: int, signs: Signs) -> list[Line]:
 
 def finding_lines(findings: Sequence[Finding], *, width: int, signs: Signs) -> list[Line]:
     """The worst findings as blocks; below them the others on a line each; consequences behind what they follow from."""
-    items = told(findings)
+    items = told([_clean(f, signs) for f in findings])
     whole = [item for item in items if item.finding.severity != "note"][:MAX_BLOCKS]
     lines: list[Line] = []
     explained: set[str] = set()
@@ -200,13 +207,18 @@ def _indented(label: str, text: str, style: str, width: int) -> list[Line]:
 
 def note_lines(report: Report, *, width: int, signs: Signs) -> list[Line]:
     """What could not be measured, and the operations that were passed through."""
-    sentences = [signs.clean(note) for note in report.measured.notes]
+    sentences = list(report.measured.notes)
     unknown = report.measured.graph.unknown_ops
     if unknown:
-        names = ", ".join(signs.clean(op) for op in dict.fromkeys(unknown))
+        names = ", ".join(dict.fromkeys(unknown))
         sentences.append(f"Operations unknown to penstock, passed through: {names}.")
+    return sentence_lines(sentences, width=width, signs=signs)
+
+
+def sentence_lines(sentences: Sequence[str], *, width: int, signs: Signs) -> list[Line]:
+    """Sentences at the end of a report, each a note."""
     lines: list[Line] = []
     for sentence in sentences:
-        first, *rest = wrap(sentence, width - len("note: "))
+        first, *rest = wrap(signs.clean(sentence), width - len("note: "))
         lines += [[("note: ", "dim"), (first, "")], *([("      " + text, "")] for text in rest)]
     return lines

@@ -22,7 +22,7 @@ def weight_norm(site: Site) -> Decision | None:
     gain, why = incoming_gain(site.structure, node)
     total = site.structure.branch_end(node)
     if site.structure.is_head(node):
-        gain, why = HEAD_RMS * gain, f"output head, RMS {HEAD_RMS}; {why}"
+        gain, why = HEAD_RMS * gain, f"output head, RMS {HEAD_RMS:g}; {why}"
     elif total is not None:
         share, told = branch_share(site.structure, node, total)
         gain, why = gain * share, f"residual branch, {told}; {why}"
