@@ -8,24 +8,55 @@ from __future__ import annotations
 
 import importlib
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from penstock.errors import UnsupportedError, message
+from penstock.errors import ArgumentError, UnsupportedError, message
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import os
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
 
     from penstock.fan_table import FansTable
     from penstock.inputs import InputSpec
+    from penstock.ledger.book import Ledger
     from penstock.planning.plan import Initialization, Plan
     from penstock.quadrature import Function
+    from penstock.racing.arm import Course, Spent, Survey, Task, Trained
+    from penstock.racing.data import Data
+    from penstock.recipes.recipe import Recipe
+    from penstock.report.audit_report import AuditReport
+    from penstock.report.ranks_report import RanksReport
     from penstock.report.report import Report
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A model that keeps its parameters apart: a function of them and of inputs.
+
+    Attributes:
+        function: called as `function(params, *inputs)`.
+        params: any tree of arrays.
+    """
+
+    function: Callable[..., Any]
+    params: Any
 
 
 class Adapter(Protocol):
     """What each framework's adapter module offers."""
+
+    @property
+    def watches_building(self) -> bool:
+        """Whether an audit can watch how a model of the framework is built."""
+        ...
+
+    @property
+    def races(self) -> bool:
+        """Whether it can train models for `penstock.race`."""
+        ...
 
     def owns(self, thing: Any) -> bool:
         """Whether this is a model, layer, tensor or function of the framework."""
@@ -35,18 +66,71 @@ class Adapter(Protocol):
         """See `penstock.check`."""
         ...
 
-    def plan(self, model: Any, batch: Any, *, loss: Any = None, keep: Sequence[str] = ()) -> Plan:
+    def audit(self, model_or_factory: Any) -> AuditReport:
+        """See `penstock.audit`."""
+        ...
+
+    def plan(
+        self,
+        model: Any,
+        batch: Any,
+        *,
+        loss: Any = None,
+        keep: Sequence[str] = (),
+        recipe: Any = "auto",
+        names: Mapping[str, str] | None = None,
+    ) -> Plan:
         """See `penstock.plan`."""
         ...
 
-    def apply(self, plan: Plan, model: Any, *, seed: int = 0) -> None:
+    def apply(self, plan: Plan, model: Any, *, seed: int = 0) -> Ledger:
         """See `penstock.Plan.apply`."""
         ...
 
     def initialize(
-        self, model: Any, batch: Any, *, loss: Any = None, seed: int = 0, keep: Sequence[str] = ()
+        self,
+        model: Any,
+        batch: Any,
+        *,
+        loss: Any = None,
+        seed: int = 0,
+        keep: Sequence[str] = (),
+        recipe: Any = "auto",
+        names: Mapping[str, str] | None = None,
+        learning_rate: bool | str = False,
     ) -> Initialization:
         """See `penstock.initialize`."""
+        ...
+
+    def materialize(
+        self,
+        model: Any,
+        *,
+        seed: int,
+        plan: Plan | Mapping[str, Recipe] | None = None,
+        device: Any = "cpu",
+        skip: Sequence[str] = (),
+        progress: Callable[[int, int, str], None] | None = None,
+        group: Any = None,
+        timeout: float = 300.0,
+    ) -> Ledger:
+        """See `penstock.materialize`."""
+        ...
+
+    def check_ranks(self, model: Any, *, group: Any = None, timeout: float = 300.0) -> RanksReport:
+        """See `penstock.check_ranks`."""
+        ...
+
+    def param_groups(
+        self, plan: Plan, model: Any, *, optimizer: str = "adam", learning_rate: float | None = None
+    ) -> list[dict[str, Any]]:
+        """See `penstock.Plan.param_groups`."""
+        ...
+
+    def check_weights(
+        self, path: str | os.PathLike[str], *, ledger: Ledger | None = None, allow_pickle: bool = False
+    ) -> RanksReport:
+        """See `penstock.check_weights`."""
         ...
 
     def fans(self, model: Any) -> FansTable:
@@ -69,9 +153,25 @@ class Adapter(Protocol):
         """A function of the framework's tensors as one of float64 arrays, and its name."""
         ...
 
+    def race_data(self, given: Any, *, steps: int, batch_size: int | None, own_loss: bool) -> Data | None:
+        """One of the framework's data sets or loaders as data of a race; None for anything else."""
+        ...
 
-ADAPTERS = {"torch": "penstock.torch.adapter"}
-"""Framework -> the module that adapts it."""
+    def survey_race(self, course: Course) -> Survey:
+        """Make a model and one step, so that a race that cannot be run fails before it begins."""
+        ...
+
+    def train_arms(self, course: Course, task: Task) -> tuple[tuple[Trained, ...], Spent]:
+        """Train the arms of a task, together where that is possible; an arm that fails is marked, the others go on."""
+        ...
+
+
+ADAPTERS = {
+    "keras": "penstock.keras.adapter",
+    "jax": "penstock.jax.adapter",
+    "torch": "penstock.torch.adapter",
+}
+"""Framework -> the module that adapts it; asked in this order. On the PyTorch backend a Keras model is a module too."""
 
 
 def adapter_of(thing: Any, function: str) -> Adapter:
@@ -99,6 +199,26 @@ def adapter_of(thing: Any, function: str) -> Adapter:
     return adapter
 
 
+def model_and_batch(function: str, model: Any, batch: Any, more: Sequence[Any]) -> tuple[Any, Any]:
+    """The model and the batch of a call with either `(model, batch)` or `(apply_fn, params, batch)`.
+
+    Raises:
+        ArgumentError: if there are more arguments, or the first of three is no function.
+    """
+    if not more:
+        return model, batch
+    if len(more) > 1 or not callable(model):
+        got = f"{len(more) + 2} arguments" if len(more) > 1 else f"{type(model).__name__} as apply_fn"
+        fact = f"{function}: arguments must be (model, batch), or (apply_fn, params, batch) for JAX; got {got}."
+        raise ArgumentError(message(fact, hint=f"penstock.{function}(module.apply, variables, batch)"))
+    return Applied(model, batch), more[0]
+
+
+def adapter_named(framework: str) -> Adapter:
+    """The adapter of a framework that is known by name: a key of `ADAPTERS`."""
+    return cast("Adapter", importlib.import_module(ADAPTERS[framework]))
+
+
 def find_adapter(thing: Any) -> Adapter | None:
     """The adapter of the framework that `thing` belongs to, None if no loaded framework owns it."""
     for framework, module in ADAPTERS.items():
@@ -107,3 +227,27 @@ def find_adapter(thing: Any) -> Adapter | None:
             if adapter.owns(thing):
                 return adapter
     return None
+
+
+def adapter_to_build(thing: Any) -> Adapter:
+    """The adapter for a model, or for a function that builds one: that of a framework that is loaded.
+
+    Raises:
+        UnsupportedError: if this can be neither, or no framework is loaded.
+    """
+    if not callable(thing):
+        raise UnsupportedError(
+            message(
+                f"audit: model_or_factory must be a model, or a function that builds one; got {type(thing).__name__}.",
+                hint="penstock.audit(lambda: Net(width=64))",
+            )
+        )
+    loaded = [adapter_named(framework) for framework in ADAPTERS if framework in sys.modules]
+    if not loaded:
+        raise UnsupportedError(
+            message(
+                f"audit: a supported framework ({', '.join(ADAPTERS)}) must be loaded to build a model; none is.",
+                hint="import torch",
+            )
+        )
+    return next((adapter for adapter in loaded if adapter.watches_building), loaded[0])

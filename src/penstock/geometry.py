@@ -44,6 +44,8 @@ class Geometry:
         lookup: rows are picked, not summed (an embedding): fan_in is 1.
         bilinear: each of `in_axes` belongs to another signal and they are multiplied, so that the gradient of the
             first one also sums over the others.
+        order: axes in the order in which a draw numbers the elements, the outermost first; () for the shape's own.
+            Layouts differ between frameworks; with one order the same key gives the same weights in each.
     """
 
     shape: tuple[int, ...]
@@ -59,6 +61,7 @@ class Geometry:
     block_names: tuple[str, ...] = ()
     lookup: bool = False
     bilinear: bool = False
+    order: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         roles = self.in_axes + self.out_axes + self.window_axes + self.batch_axes
@@ -112,6 +115,40 @@ class Geometry:
         else:
             fan_out /= self.stride
         return Fans(float(fan_in), float(fan_out))
+
+    def in_order(self) -> Geometry:
+        """The geometry whose draw numbers elements by output, input and tap, as in PyTorch's layout.
+
+        Look-ups and transposed convolutions have their inputs first there.
+
+        Examples:
+            >>> Geometry((3, 5), in_axes=(0,), out_axes=(1,)).in_order().order
+            (1, 0)
+        """
+        inputs_first = self.lookup or self.transposed
+        roles = (self.in_axes, self.out_axes) if inputs_first else (self.out_axes, self.in_axes)
+        named = self.batch_axes + roles[0] + roles[1] + self.window_axes
+        order = tuple(a for a in range(len(self.shape)) if a not in named) + named
+        return replace(self, order=() if order == tuple(range(len(self.shape))) else order)
+
+    def laid_out(self) -> Geometry:
+        """The geometry of the same parameter with its axes in the order of `order`."""
+        if not self.order:
+            return self
+        place = {axis: i for i, axis in enumerate(self.order)}
+
+        def moved(axes: tuple[int, ...]) -> tuple[int, ...]:
+            return tuple(place[a] for a in axes)
+
+        return replace(
+            self,
+            shape=tuple(self.shape[a] for a in self.order),
+            in_axes=moved(self.in_axes),
+            out_axes=moved(self.out_axes),
+            window_axes=moved(self.window_axes),
+            batch_axes=moved(self.batch_axes),
+            order=(),
+        )
 
     def block(self, index: int) -> Geometry:
         """The geometry of one fused block alone."""

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from penstock.geometry import Geometry
 from penstock.graph import Graph
 
+QUANTILE_LEVELS = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.995, 1.0)
+"""Where a signal's distribution is told: enough to draw it, little enough to keep for every signal."""
+
 
 @dataclass(frozen=True, slots=True)
 class SignalStats:
@@ -25,6 +28,8 @@ class SignalStats:
         dead_units, units: units that are 0 for the whole batch, of how many; None where no axis of units is known.
         grad_rms: RMS of the loss's gradient with respect to this signal; None where no gradient came.
         grad_nonfinite_share, grad_subnormal_share: as above, of that gradient.
+        quantiles, grad_quantiles: of the finite ones among about a thousand evenly taken elements, at
+            `QUANTILE_LEVELS`, to four digits; empty where there are none.
     """
 
     shape: tuple[int, ...]
@@ -41,6 +46,8 @@ class SignalStats:
     grad_rms: float | None = None
     grad_nonfinite_share: float = 0.0
     grad_subnormal_share: float = 0.0
+    quantiles: tuple[float, ...] = ()
+    grad_quantiles: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

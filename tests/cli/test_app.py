@@ -187,6 +187,16 @@ def test_plan_prints_and_changes_nothing(penstock):
     assert "head.weight" in json.loads(penstock("plan", "models.py:Net", "--format", "json").out).__repr__()
 
 
+def test_plan_by_name(penstock):
+    done = penstock("plan", "models.py:Net", "--input", "32,64", "--recipe", "gpt2")
+    assert done.code == 0
+    assert "normal(std=0.02)" in done.out
+    wrong = penstock("plan", "models.py:Net", "--input", "32,64", "--recipe", "gpt3")
+    assert wrong.code == 2
+    assert "unknown recipe 'gpt3'" in wrong.err
+    assert "gpt2" in wrong.err
+
+
 def test_kept_parameters_are_written_as_they_were_built(penstock, folder):
     from safetensors.torch import load_file
 

@@ -1,7 +1,8 @@
 """Initializers in JAX's form: `import penstock.jax as initializers` stands in for `jax.nn.initializers`.
 
 Every name of `jax.nn.initializers` is here with its arguments, defaults and law, so `he_normal` is a truncated normal
-as it is there; `identity`, `initializer` (any recipe), `key` and `haiku` are beside them. Each factory returns
+as it is there; `identity`, `initializer` (any recipe), `key`, `haiku` and `materialize` (a whole tree, each device its
+part) are beside them. Each factory returns
 `init(key, shape, dtype=None, out_sharding=None)`, which works under jit, vmap and eval_shape and as an initializer of
 Flax (linen and nnx) and Equinox; of Haiku through `haiku(init)`.
 
@@ -18,6 +19,7 @@ What differs from `jax.nn.initializers`:
 
 from __future__ import annotations
 
+from penstock.frameworks import Applied as Model
 from penstock.jax.initializer import Initializer
 from penstock.jax.keys import key
 from penstock.jax.rules import (
@@ -44,9 +46,13 @@ from penstock.jax.rules import (
     xavier_uniform,
     zeros,
 )
+from penstock.jax.sharded import materialize
+from penstock.jax.write import applied as apply
 
 __all__ = [
     "Initializer",
+    "Model",
+    "apply",
     "constant",
     "delta_orthogonal",
     "glorot_normal",
@@ -61,6 +67,7 @@ __all__ = [
     "key",
     "lecun_normal",
     "lecun_uniform",
+    "materialize",
     "normal",
     "ones",
     "orthogonal",

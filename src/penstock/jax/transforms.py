@@ -82,9 +82,7 @@ def _tail(signed: jax.Array, distance: jax.Array) -> jax.Array:
     above = exactly(above * reference.TAIL_FACTOR, zero)
     first, second, third = (depth + root for root in reference.TAIL_DENOMINATOR)
     value = above / ((first * second) * third)
-    return lax.bitcast_convert_type(
-        lax.bitcast_convert_type(value, jnp.int32) | (signed & reference.SIGN), jnp.float32
-    )
+    return lax.bitcast_convert_type(lax.bitcast_convert_type(value, jnp.int32) | (signed & reference.SIGN), jnp.float32)
 
 
 def _product_of_four(factors: list[jax.Array]) -> jax.Array:

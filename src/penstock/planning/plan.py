@@ -102,6 +102,8 @@ class Plan:
     def apply(self, model: Any, seed: int = 0) -> Ledger:
         """Draw every planned parameter and write it into the model, in place.
 
+        JAX models whose parameters are values are left to `penstock.jax.apply(plan, model, seed=0)`.
+
         The values depend on the seed and the parameter's name alone: applying a plan twice gives the same bits, and
         adding, removing or reordering layers leaves the others as they were. Calibration needs data and is the work
         of `penstock.initialize`.

@@ -78,7 +78,7 @@ def framework_of(factory: Callable[[], Any]) -> str:
 
 def _loaded() -> list[str]:
     """The frameworks that are loaded and whose adapter can race."""
-    return [name for name in ADAPTERS if name in sys.modules and hasattr(adapter_named(name), "train_arms")]
+    return [name for name in ADAPTERS if name in sys.modules and adapter_named(name).races]
 
 
 def read_data(data: Any, *, steps: int, batch_size: int | None, own_loss: bool) -> Data:

@@ -135,8 +135,8 @@ def node_name(node: Node) -> str:
         return node.path or node.op.removesuffix("input")
     if not node.parameters or node.kind == "sum":
         return node.path
-    layer, _, last = node.parameters[0].rpartition("/" if "/" in node.parameters[0] else ".")
-    parameter = layer if layer and last in WEIGHT_NAMES else node.parameters[0]
+    parts = [node.parameters[0].rpartition(sign) for sign in "./"]
+    parameter = next((layer for layer, _, last in parts if layer and last in WEIGHT_NAMES), node.parameters[0])
     inside = not node.path or node.parameters[0].startswith((f"{node.path}.", f"{node.path}/"))
     return parameter if inside and len(parameter) >= len(node.path) else node.path
 

@@ -8,10 +8,18 @@ import torch
 from torch import nn
 
 from penstock.quadrature import Function
+from penstock.torch.audit.audit import audit
 from penstock.torch.check import check
+from penstock.torch.checkpoint.check import check_weights
 from penstock.torch.files import save
 from penstock.torch.initialize import initialize, plan
 from penstock.torch.inputs import guess as guess_input
+from penstock.torch.learning_rate import param_groups
+from penstock.torch.materialize.door import materialize
+from penstock.torch.racing.batches import race_data
+from penstock.torch.racing.survey import survey_race
+from penstock.torch.racing.train import train_arms
+from penstock.torch.ranks.check import check_ranks
 from penstock.torch.roles import module_fans as fans
 from penstock.torch.scalar import activation_name, as_scalar_function, wants_tensors
 from penstock.torch.tensors import from_numpy as tensor
@@ -19,16 +27,28 @@ from penstock.torch.write import apply
 
 __all__ = [
     "apply",
+    "audit",
     "check",
+    "check_ranks",
+    "check_weights",
     "fans",
     "guess_input",
     "initialize",
+    "materialize",
     "owns",
+    "param_groups",
     "plan",
+    "race_data",
     "save",
     "scalar_function",
+    "survey_race",
     "tensor",
+    "train_arms",
 ]
+
+
+watches_building = True
+races = True
 
 
 def owns(thing: Any) -> bool:

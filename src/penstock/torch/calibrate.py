@@ -73,6 +73,8 @@ class _Worker:
         shape = [1] * tensor.dim()
         shape[axis] = -1
         bias = self._parameters[wanted.bias] if wanted.bias is not None else None
+        if bias is not None and bias.numel() != tensor.shape[axis]:
+            bias = None  # only a slice of it was added here (one gate's), and it is drawn zero
         product = tensor.float() - (bias.float().reshape(shape) if bias is not None else 0.0)
         others = [a for a in range(tensor.dim()) if a != axis]
         mean = product.mean(dim=others, keepdim=True) if wanted.centre is not None else torch.zeros(())

@@ -30,7 +30,7 @@ from penstock.torch.measure.batch import (
 from penstock.torch.measure.blocks import real_float
 from penstock.torch.measure.guard import untouched
 from penstock.torch.measure.loss import backward, check_loss
-from penstock.torch.measure.meter import Reading, StatsMeter, rms_of
+from penstock.torch.measure.meter import Reading, StatsMeter, quantiles, rms_of
 from penstock.torch.measure.parameters import measure_parameters
 from penstock.torch.roles import model_roles
 from penstock.torch.trace.simplify import simplify
@@ -55,7 +55,7 @@ def measure(model: nn.Module, batch: Any, *, loss: Loss | None = None) -> Measur
     size = batch_size(args, kwargs)
     meter = StatsMeter(size)
     with untouched(model) as guard, _differentiable():
-        args, kwargs = _usable(args, kwargs)
+        args, kwargs = usable(args, kwargs)
         tracer = Tracer(model, meter=meter, before_write=guard.before_write)
         for name, tensor in named_tensors(args, kwargs):
             tracer.add_input(name, tensor)
@@ -86,19 +86,19 @@ def _differentiable() -> Iterator[None]:
         yield
 
 
-def _usable(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def usable(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Inputs made in inference mode cannot be saved for backward; those that want a gradient must not get ours."""
 
-    def usable(item: Any) -> Any:
+    def ours(item: Any) -> Any:
         if isinstance(item, torch.Tensor) and item.requires_grad:
             return item.detach().requires_grad_()
         if isinstance(item, torch.Tensor):
             return item.clone() if item.is_inference() else item
         if type(item) in (list, tuple):
-            return type(item)(usable(i) for i in item)
-        return {k: usable(v) for k, v in item.items()} if type(item) is dict else item
+            return type(item)(ours(i) for i in item)
+        return {k: ours(v) for k, v in item.items()} if type(item) is dict else item
 
-    return tuple(usable(a) for a in args), {k: usable(v) for k, v in kwargs.items()}
+    return tuple(ours(a) for a in args), {k: ours(v) for k, v in kwargs.items()}
 
 
 @contextmanager
@@ -152,6 +152,8 @@ def _signal(node: Node, reading: Reading, sources: list[Reading | None]) -> Sign
         grad_rms=reading.grad_rms,
         grad_nonfinite_share=reading.grad_nonfinite_share,
         grad_subnormal_share=reading.grad_subnormal_share,
+        quantiles=quantiles(reading.sample),
+        grad_quantiles=quantiles(reading.grad_sample),
     )
 
 

@@ -8,20 +8,44 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from penstock.errors import ArgumentError, message
-from penstock.planning.plan import Plan
+from penstock.errors import ArgumentError, UnsupportedError, message
+from penstock.ledger.book import Ledger
+from penstock.planning.plan import Entry, Plan
 from penstock.randomness import key_for
+from penstock.torch.init import write
+from penstock.torch.materialize.records import ledger_of
 
 
-def apply(plan: Plan, model: nn.Module, *, seed: int = 0) -> None:
+def apply(plan: Plan, model: nn.Module, *, seed: int = 0) -> Ledger:
     """See `penstock.Plan.apply`."""
-    parameters = _matching(plan, model)
-    _check_seed(seed)
-    with all_or_nothing(model), torch.no_grad():
-        for entry in plan.entries:
-            if entry.recipe is not None:
-                values = torch.from_numpy(entry.recipe.draw(entry.geometry, key_for(seed, entry.name)))
-                parameters[entry.name].detach().copy_(values)
+    with all_or_nothing(model):
+        draw(plan, model, seed=seed)
+        return ledger_of(plan, model, seed=seed)
+
+
+def draw(plan: Plan, model: nn.Module, *, seed: int) -> None:
+    """Write what a plan draws; on a DTensor this rank's part only. The caller saves what was there."""
+    parameters = matching(plan, model)
+    check_seed("Plan.apply", seed)
+    unborn = [entry.name for entry in plan.entries if parameters[entry.name].is_meta]
+    if unborn:
+        raise UnsupportedError(
+            message(
+                f"Plan.apply: parameters must have memory; {unborn[0]!r} is on the meta device.",
+                hint="penstock.materialize(model, seed=0, plan=plan)",
+            )
+        )
+    for entry in plan.entries:
+        draw_entry(entry, parameters[entry.name], seed)
+
+
+def draw_entry(entry: Entry, parameter: torch.Tensor, seed: int) -> None:
+    """Write one parameter's values where it lies, if its entry draws any."""
+    if entry.recipe is not None:
+        tensor, geometry = parameter.detach(), entry.geometry
+        if geometry.order:  # written through a view whose axes are in the order that the elements are numbered in
+            tensor, geometry = tensor.permute(geometry.order), geometry.laid_out()
+        write.write("Plan.apply", tensor, entry.recipe, geometry, None, key=key_for(seed, entry.key_name))
 
 
 @contextmanager
@@ -37,7 +61,7 @@ def all_or_nothing(model: nn.Module) -> Iterator[None]:
         raise
 
 
-def _check_seed(seed: int) -> None:
+def check_seed(function: str, seed: int) -> None:
     """Find a bad seed before anything is written.
 
     Raises:
@@ -46,11 +70,12 @@ def _check_seed(seed: int) -> None:
     try:
         key_for(seed, "")
     except ArgumentError:
-        fact = f"Plan.apply: seed must be an integer with 0 <= seed < 2**64; got {seed!r}."
-        raise ArgumentError(message(fact, hint="plan.apply(model, seed=0)")) from None
+        fact = f"{function}: seed must be an integer with 0 <= seed < 2**64; got {seed!r}."
+        call = "plan.apply(model, seed=0)" if function == "Plan.apply" else f"penstock.{function}(model, seed=0)"
+        raise ArgumentError(message(fact, hint=call)) from None
 
 
-def _matching(plan: Plan, model: nn.Module) -> dict[str, nn.Parameter]:
+def matching(plan: Plan, model: nn.Module, function: str = "Plan.apply") -> dict[str, nn.Parameter]:
     """The model's parameters by the plan's names.
 
     Raises:
@@ -68,7 +93,7 @@ def _matching(plan: Plan, model: nn.Module) -> dict[str, nn.Parameter]:
     if problems:
         raise ArgumentError(
             message(
-                f"Plan.apply: model must have the parameters that were planned ({plan.model}, {len(planned)} of them); "
+                f"{function}: model must have the parameters that were planned ({plan.model}, {len(planned)} of them); "
                 + "; ".join(problems[:3])
                 + (f"; and {len(problems) - 3} more" if len(problems) > 3 else "")
                 + ".",
@@ -79,7 +104,7 @@ def _matching(plan: Plan, model: nn.Module) -> dict[str, nn.Parameter]:
         if entry.recipe is not None and not parameters[name].is_floating_point() and not parameters[name].is_complex():
             raise ArgumentError(
                 message(
-                    f"Plan.apply: {name!r} must be of a floating-point type to be drawn; got {parameters[name].dtype}.",
+                    f"{function}: {name!r} must be of a floating-point type to be drawn; got {parameters[name].dtype}.",
                     hint=f"plan.replace({name!r}, None)  # keep its values",
                 )
             )

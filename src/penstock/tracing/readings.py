@@ -142,7 +142,7 @@ def quantiles(sample: npt.NDArray[np.float64] | None) -> tuple[float, ...]:
 def as_real(values: Array) -> Floats:
     """The array in float32 or wider; complex numbers as pairs."""
     if values.dtype.kind == "c":
-        return np.ascontiguousarray(values).view(values.real.dtype)
+        return np.ascontiguousarray(values).view(np.float64 if values.dtype == np.complex128 else np.float32)
     return values if values.dtype in (np.float32, np.float64) else values.astype(np.float32)
 
 

@@ -88,4 +88,8 @@ def owner(name: str) -> str:
 
 def _around(path: str) -> str:
     """The path without its last part; Keras parts names by slashes."""
-    return path.rpartition("/" if "/" in path else ".")[0]
+    sign = "/" if "/" in path else "."
+    outer, _, last = path.rpartition(sign)
+    # A list of layers is no place of its own, nor is Flax's collection of parameters.
+    outer = outer.rpartition(sign)[0] if last.isdecimal() else outer
+    return "" if outer == "params" else outer

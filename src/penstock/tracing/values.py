@@ -30,10 +30,17 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A tensor made of parameters alone; `axes` says how it lies over the first of them, None where unknown."""
+    """A tensor made of parameters alone.
+
+    Attributes:
+        names: of the parameters.
+        axes: how it lies over the first of them, None where unknown.
+        parts: of several that lie side by side, each with its axes.
+    """
 
     names: tuple[str, ...]
     axes: Axes | None
+    parts: tuple[Weight, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

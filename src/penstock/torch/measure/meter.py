@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from penstock.signals import QUANTILE_LEVELS
 from penstock.torch.measure.blocks import SMALL, real_float
 
 SAMPLE_SIZE = 1024
@@ -36,6 +37,7 @@ class Reading:
     grad_rms: float | None = None
     grad_nonfinite_share: float = 0.0
     grad_subnormal_share: float = 0.0
+    grad_sample: npt.NDArray[np.float64] | None = None
 
 
 class StatsMeter:
@@ -182,6 +184,14 @@ def _sample(x: torch.Tensor) -> npt.NDArray[np.float64]:
     return chosen.double().cpu().numpy()
 
 
+def quantiles(sample: npt.NDArray[np.float64] | None) -> tuple[float, ...]:
+    """The distribution of a sample at `QUANTILE_LEVELS`, to four digits; empty without a finite element."""
+    finite = sample[np.isfinite(sample)] if sample is not None else np.empty(0)
+    if finite.size == 0:
+        return ()
+    return tuple(float(f"{value:.4g}") for value in np.quantile(finite, QUANTILE_LEVELS))
+
+
 def _read_gradient(reading: Reading, grad: torch.Tensor) -> None:
     """Accumulates: a tensor that several operations changed in place has one gradient each."""
     if not measurable(grad):
@@ -192,3 +202,4 @@ def _read_gradient(reading: Reading, grad: torch.Tensor) -> None:
         reading.grad_rms = rms
         reading.grad_nonfinite_share = 0.0 if math.isfinite(rms) else _share(~torch.isfinite(x))
         reading.grad_subnormal_share = _subnormal_share(grad, rms)
+        reading.grad_sample = _sample(x)
