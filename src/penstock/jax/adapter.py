@@ -1,0 +1,127 @@
+"""What penstock's public doors ask of JAX; each name is explained in `penstock.frameworks.Adapter`."""
+
+from __future__ import annotations
+
+import functools
+import types
+from typing import Any, NoReturn
+
+import jax
+import numpy as np
+
+from penstock.errors import UnsupportedError, message
+from penstock.jax.check import check
+from penstock.jax.files import save, tensor
+from penstock.jax.initialize import initialize, plan
+from penstock.jax.models import is_model
+from penstock.jax.scalar import activation_name, as_scalar_function
+from penstock.jax.write import apply
+from penstock.quadrature import Function
+
+__all__ = [
+    "apply",
+    "audit",
+    "check",
+    "check_ranks",
+    "check_weights",
+    "fans",
+    "guess_input",
+    "initialize",
+    "materialize",
+    "owns",
+    "param_groups",
+    "plan",
+    "race_data",
+    "save",
+    "scalar_function",
+    "survey_race",
+    "tensor",
+    "train_arms",
+]
+
+watches_building = False
+races = False
+
+
+def owns(thing: Any) -> bool:
+    """Whether this is a model, an array, or a function of arrays."""
+    return is_model(thing) or isinstance(thing, jax.Array) or _wants_arrays(thing)
+
+
+def _wants_arrays(thing: Any) -> bool:
+    """Whether a plain function is one of JAX's, or makes an array of JAX out of one of NumPy."""
+    inner = thing
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    home = str(getattr(inner, "__module__", ""))
+    if home.partition(".")[0] in ("jax", "flax", "equinox", "haiku") and callable(thing):
+        return not isinstance(thing, type)
+    if not isinstance(inner, types.FunctionType):
+        return False
+    try:
+        return isinstance(thing(np.array([-0.75, 0.5, 1.25], np.float32)), jax.Array)
+    except Exception:  # whatever it cannot do with arrays: then it is none of ours
+        return False
+
+
+def scalar_function(function: Any) -> tuple[Function, str]:
+    """A function of JAX arrays as one of float64 arrays; and its name."""
+    return as_scalar_function(function), activation_name(function)
+
+
+def audit(model_or_factory: Any) -> NoReturn:
+    """JAX has no memory without values, so there is nothing to watch."""
+    _no("audit", "an array of JAX always holds values, so no parameter can be left unwritten", "penstock.check")
+
+
+def materialize(model: Any, **arguments: Any) -> NoReturn:
+    """JAX makes parameters from their shapes."""
+    _no("materialize", "JAX makes parameters from their shapes", "penstock.jax.materialize(shapes, sharding, plan, 0)")
+
+
+def check_ranks(model: Any, **arguments: Any) -> NoReturn:
+    """JAX arrays are one value over all processes."""
+    _no("check_ranks", "an array of JAX is one value over all processes", "penstock.check(apply_fn, params, batch)")
+
+
+def check_weights(path: Any, **arguments: Any) -> NoReturn:
+    """Files are read by the adapter of PyTorch."""
+    _no("check_weights", "checkpoint files are read with PyTorch", "import torch, then penstock.check_weights(path)")
+
+
+def param_groups(plan: Any, model: Any, **arguments: Any) -> NoReturn:
+    """Optax has no groups of parameters."""
+    _no("Plan.param_groups", "groups of parameters are PyTorch's", "optax.masked or optax.multi_transform")
+
+
+def fans(model: Any) -> NoReturn:
+    """The axes of a JAX parameter are read from the operation that uses it."""
+    _no(
+        "fans",
+        "the axes of a JAX parameter show only in what the model computes with it",
+        "penstock.plan(apply_fn, params, batch)['w'].geometry.fans",
+    )
+
+
+def guess_input(model: Any) -> None:
+    """No JAX model says what it takes."""
+    return
+
+
+def race_data(given: Any, *, steps: int, batch_size: int | None, own_loss: bool) -> None:
+    """JAX has no data sets of its own."""
+    return
+
+
+def survey_race(course: Any) -> NoReturn:
+    """Races train PyTorch models."""
+    _no("race", "races train PyTorch models", "penstock.initialize(apply_fn, params, batch)")
+
+
+def train_arms(course: Any, task: Any) -> NoReturn:
+    """Races train PyTorch models."""
+    _no("race", "races train PyTorch models", "penstock.initialize(apply_fn, params, batch)")
+
+
+def _no(function: str, why: str, hint: str) -> NoReturn:
+    raise UnsupportedError(message(f"{function}: a JAX model has none of this.", because=why, hint=hint))

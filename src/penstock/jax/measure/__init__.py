@@ -1,0 +1,1 @@
+"""Run a traced function: its signals, their gradients, the loss."""

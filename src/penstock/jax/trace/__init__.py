@@ -1,0 +1,1 @@
+"""From a jaxpr to recorded steps: calls are looked through, operations get a meaning."""
