@@ -140,8 +140,8 @@ def initialize(
 ) -> Initialization:
     """Give a model the right start: check, plan, write, correct on the batch, check again.
 
-    PyTorch, Keras and Flax nnx models are changed in place. Of a JAX function or an Equinox module nothing is changed: the new
-    one is `.model` of what is returned, the new parameters of a function are `.params`.
+    PyTorch, Keras and Flax nnx models are changed in place. Of a JAX function or an Equinox module nothing is changed:
+    the new one is `.model` of what is returned, the new parameters of a function are `.params`.
 
     Args:
         model: as for `penstock.plan`, as are the others.

@@ -20,6 +20,7 @@ from penstock.planning.learning_rate import (
     rate_from_ramp,
 )
 from penstock.planning.plan import Plan
+from penstock.planning.rate_trial import settled
 from penstock.torch.check import usable
 from penstock.torch.measure.batch import Loss, arguments, call, check_model, eager, unwrapped
 from penstock.torch.measure.guard import untouched
@@ -29,6 +30,7 @@ SEED = 0
 """Before each step the random state is the same, so that dropout makes the same choice: else its noise would hide at
 which rate the loss turns."""
 
+MOMENTUM = 0.9
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
 
@@ -68,8 +70,17 @@ def measure_learning_rate(model: nn.Module, batch: Any, *, loss: Loss, optimizer
                 return Trainer(model, batch, loss, parameters, optimizer).step
 
             ramp = climb(optimizer, begin)
+            rate = rate_from_ramp(optimizer, ramp)
+            if rate is not None and optimizer == "sgd":
+
+                def again(put_back: Callable[[], None] = put_back) -> Step:
+                    put_back()
+                    return Trainer(model, batch, loss, parameters, "sgd", momentum=MOMENTUM).step
+
+                rate, taken = settled(rate, again)
+                passes += taken
         passes += ramp.passes
-        found[optimizer] = rate_from_ramp(optimizer, ramp)
+        found[optimizer] = rate
         if found[optimizer] is None:
             notes.append(_why_none(optimizer, ramp.losses))
     return LearningRate(found.get("sgd"), found.get("adam"), tuple(notes), passes)
@@ -101,7 +112,14 @@ class Trainer:
     """Steps of one optimizer on one batch, on float32 copies of weights that are held in less."""
 
     def __init__(
-        self, model: nn.Module, batch: Any, loss: Loss, parameters: Sequence[nn.Parameter], optimizer: Optimizer
+        self,
+        model: nn.Module,
+        batch: Any,
+        loss: Loss,
+        parameters: Sequence[nn.Parameter],
+        optimizer: Optimizer,
+        *,
+        momentum: float = 0.0,
     ) -> None:
         self._model = unwrapped(model)
         self._args, self._kwargs = usable(*arguments(batch))
@@ -109,8 +127,9 @@ class Trainer:
         self._parameters = parameters
         # Rounding in bfloat16 would swallow small steps; training in it keeps such copies too.
         self._masters = [p.detach().float() if p.dtype in _SHORT else p.detach() for p in parameters]
-        self._update = _sgd if optimizer == "sgd" else _adam
-        self._state = [[torch.zeros_like(m) for m in self._masters] for _ in range(0 if optimizer == "sgd" else 2)]
+        self._update = _adam if optimizer != "sgd" else _heavy_ball if momentum else _sgd
+        states = 2 if optimizer != "sgd" else 1 if momentum else 0
+        self._state = [[torch.zeros_like(m) for m in self._masters] for _ in range(states)]
         self._steps = 0
 
     def step(self, rate: float) -> float:
@@ -146,6 +165,13 @@ _SHORT = (torch.bfloat16, torch.float16)
 def _sgd(weight: torch.Tensor, gradient: torch.Tensor, state: list[torch.Tensor], rate: float, step: int) -> None:
     """SGD without momentum, which would hide where the loss turns: it lags behind a growing rate, and overshoots."""
     weight.sub_(gradient, alpha=rate)
+
+
+def _heavy_ball(
+    weight: torch.Tensor, gradient: torch.Tensor, state: list[torch.Tensor], rate: float, step: int
+) -> None:
+    """SGD with momentum as `torch.optim.SGD` has it."""
+    weight.sub_(state[0].mul_(MOMENTUM).add_(gradient), alpha=rate)
 
 
 def _adam(weight: torch.Tensor, gradient: torch.Tensor, state: list[torch.Tensor], rate: float, step: int) -> None:
