@@ -146,7 +146,7 @@ function pipe({ signal, gradient = [], width = 640, height = 190, span = 6, titl
 
 // One density a row, each scaled to its own height. rows: {label, counts, note}.
 function ridges({ rows, domain, width = 640, rowHeight = 26, color = "signal", title = "", description = "" }) {
-  const height = rows.length * rowHeight + 44, left = Math.min(96, width / 6), right = width - 90;
+  const height = rows.length * rowHeight + 44, left = Math.min(96, width / 6), right = width - 104;
   const at = scale([0, rows[0].counts.length - 1], [left, right]);
   const drawn = rows.map(({ label, counts, note }, i) => {
     const base = 20 + (i + 1) * rowHeight, most = Math.max(...counts, 1e-30);
