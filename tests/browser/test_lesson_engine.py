@@ -107,7 +107,8 @@ def test_signals_and_gradients_are_pytorchs(page, name):
     depth, width = 6, 24
     told = page.evaluate(
         "([name, depth, width]) => {"
-        " const t = penstock.measured({depth, width, start: 1.3, seed: 4, act: penstock.activationOf(name)});"
+        " const t = penstock.measured({depth, width, start: 1.3, seed: 4, ofWeights: true,"
+        " act: penstock.activationOf(name)});"
         " const [w, out] = [Array.from(t.back.w[0]), Array.from(t.trace.post.at(-1))];"
         " return {signal: t.signal, gradient: t.gradient, w, out}; }",
         [name, depth, width],

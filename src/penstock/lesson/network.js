@@ -78,15 +78,15 @@ function network({ widths, start, seed, act, last = act }) {
   const layers = [];
   for (let i = 0; i + 1 < widths.length; i += 1) {
     const [nIn, nOut] = [widths[i], widths[i + 1]], bound = STARTS[start]?.bias?.(nIn);
-    const b = bound ? Float64Array.from(drawn("uniform", seed, `${i}.bias`, nOut, bound)) : new Float64Array(nOut);
-    layers.push({ nIn, nOut, w: Float64Array.from(weightsOf(start, seed, i, nIn, nOut, act)), b, act: i + 2 < widths.length ? act : last });
+    const b = bound ? new Float64Array(drawn("uniform", seed, `${i}.bias`, nOut, bound)) : new Float64Array(nOut);
+    layers.push({ nIn, nOut, w: new Float64Array(weightsOf(start, seed, i, nIn, nOut, act)), b, act: i + 2 < widths.length ? act : last });
   }
   return layers;
 }
 
 // y = act(W x + b) for n inputs in rows. Returns pre- and post-activations of every layer; post[0] is the input.
 function forward(layers, input, n) {
-  const pre = [], post = [input instanceof Float64Array ? input : Float64Array.from(input)];
+  const pre = [], post = [input instanceof Float64Array ? input : new Float64Array(input)];
   for (const { nIn, nOut, w, b, act } of layers) {
     const z = new Float64Array(n * nOut);
     product(z, post.at(-1), w, b, n, nIn, nOut);
@@ -112,30 +112,46 @@ function product(z, x, w, b, n, nIn, nOut) {
   }
 }
 
-// Gradients by layer: of the signals (signal[i] belongs to post[i]), of weights and biases.
-function backward(layers, { pre, post }, grad, n) {
+// Gradients by layer: of the signals (signal[i] belongs to post[i]), of weights and biases. A picture of the signal
+// needs no weights' gradients, training none of the input.
+function backward(layers, { pre, post }, grad, n, { ofWeights = true, ofInput = true } = {}) {
   const signal = new Array(layers.length + 1), w = [], b = [];
-  signal[layers.length] = grad instanceof Float64Array ? grad : Float64Array.from(grad);
+  signal[layers.length] = grad instanceof Float64Array ? grad : new Float64Array(grad);
   for (let i = layers.length - 1; i >= 0; i -= 1) {
     const { nIn, nOut, w: weight, act } = layers[i], slopes = pre[i].map(act.d), up = signal[i + 1];
     for (let k = 0; k < slopes.length; k += 1) slopes[k] *= up[k];
-    signal[i] = new Float64Array(n * nIn); w[i] = new Float64Array(nIn * nOut); b[i] = new Float64Array(nOut);
-    products(slopes, weight, post[i], signal[i], w[i], b[i], n, nIn, nOut);
+    if (i > 0 || ofInput) signal[i] = timesWeights(slopes, weight, n, nIn, nOut);
+    if (ofWeights) [w[i], b[i]] = timesInputs(slopes, post[i], n, nIn, nOut);
   }
   return { signal, w, b };
 }
 
-// gx = g W, gw = g^T x, gb = sum of g. Rows without a gradient, as behind a ReLU at 0, cost nothing.
-function products(g, weight, x, gx, gw, gb, n, nIn, nOut) {
+// g W. Rows without a gradient, as behind a ReLU at 0, cost nothing.
+function timesWeights(g, weight, n, nIn, nOut) {
+  const gx = new Float64Array(n * nIn);
   for (let r = 0; r < n; r += 1) {
     const xk = r * nIn;
     for (let o = 0; o < nOut; o += 1) {
       const s = g[r * nOut + o], wk = o * nIn;
-      if (s === 0) continue;
-      gb[o] += s;
-      for (let k = 0; k < nIn; k += 1) { gx[xk + k] += s * weight[wk + k]; gw[wk + k] += s * x[xk + k]; }
+      if (s !== 0) for (let k = 0; k < nIn; k += 1) gx[xk + k] += s * weight[wk + k];
     }
   }
+  return gx;
+}
+
+// [g^T x, sums of g].
+function timesInputs(g, x, n, nIn, nOut) {
+  const gw = new Float64Array(nIn * nOut), gb = new Float64Array(nOut);
+  for (let o = 0; o < nOut; o += 1) {
+    const wk = o * nIn;
+    for (let r = 0; r < n; r += 1) {
+      const s = g[r * nOut + o], xk = r * nIn;
+      if (s === 0) continue;
+      gb[o] += s;
+      for (let k = 0; k < nIn; k += 1) gw[wk + k] += s * x[xk + k];
+    }
+  }
+  return [gw, gb];
 }
 
 function rms(values) {
@@ -145,10 +161,10 @@ function rms(values) {
 }
 
 // What the pipe shows: RMS of the signal by depth, and of a gradient that starts at RMS 1 at the output.
-function measured({ depth, width, start, seed, act, inputs = 16 }) {
+function measured({ depth, width, start, seed, act, inputs = 16, ofWeights = false }) {
   const layers = network({ widths: new Array(depth + 1).fill(width), start, seed, act });
   const trace = forward(layers, raw("normal", seed, "input", inputs * width), inputs);
-  const back = backward(layers, trace, raw("normal", seed, "gradient", inputs * width), inputs);
+  const back = backward(layers, trace, raw("normal", seed, "gradient", inputs * width), inputs, { ofWeights });
   return { layers, trace, signal: trace.post.map(rms), gradient: back.signal.map(rms), back };
 }
 
@@ -170,7 +186,7 @@ function crossEntropy(logits, labels, n, classes) {
 // One step of plain gradient descent, in place.
 function step(layers, x, labels, n, rate, classes = 10) {
   const trace = forward(layers, x, n), told = crossEntropy(trace.post.at(-1), labels, n, classes);
-  const { w, b } = backward(layers, trace, told.grad, n);
+  const { w, b } = backward(layers, trace, told.grad, n, { ofInput: false });
   layers.forEach((layer, i) => {
     for (let k = 0; k < layer.w.length; k += 1) layer.w[k] -= rate * w[i][k];
     for (let k = 0; k < layer.b.length; k += 1) layer.b[k] -= rate * b[i][k];

@@ -133,7 +133,7 @@ function raw(law, seed, name, count) {
 
 // scale * raw, each rounded to float32 as in Python.
 function drawn(law, seed, name, count, scaling) {
-  const factor = f32(scaling), values = Float32Array.from(raw(law, seed, name, count));
+  const factor = f32(scaling), values = new Float32Array(raw(law, seed, name, count));
   for (let i = 0; i < count; i += 1) values[i] *= factor; // the store rounds to float32
   return values;
 }

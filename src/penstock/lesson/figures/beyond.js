@@ -8,11 +8,11 @@ const BLOCKS = {
 function blocksMeasured({ kind, depth, gain, width = WIDTH, inputs = 16 }) {
   const act = activationOf("tanh"), shape = kind === "shaped" ? shapedGain(depth) : null;
   const share = kind === "scaled" ? 1 / Math.sqrt(depth) : 1, used = shape ? shape.alpha : gain;
-  let x = Float64Array.from(raw("normal", 0, "input", inputs * width));
+  let x = new Float64Array(raw("normal", 0, "input", inputs * width));
   const states = [], signal = [rms(x)];
   for (let i = 0; i < depth; i += 1) {
     const first = shape && i > 0 ? used * shape.gamma : used;
-    const layer = { nIn: width, nOut: width, w: Float64Array.from(drawn("normal", 0, `${i}.weight`, width * width, first / Math.sqrt(width))), b: new Float64Array(width), act };
+    const layer = { nIn: width, nOut: width, w: new Float64Array(drawn("normal", 0, `${i}.weight`, width * width, first / Math.sqrt(width))), b: new Float64Array(width), act };
     const trace = forward([layer], x, inputs);
     let y = trace.post[1], scales = null;
     if (kind === "residual" || kind === "scaled") y = y.map((v, k) => x[k] + share * v);
@@ -24,7 +24,7 @@ function blocksMeasured({ kind, depth, gain, width = WIDTH, inputs = 16 }) {
     x = y;
     signal.push(rms(x));
   }
-  let g = Float64Array.from(raw("normal", 0, "gradient", inputs * width));
+  let g = new Float64Array(raw("normal", 0, "gradient", inputs * width));
   const gradient = [rms(g)];
   for (const { layer, trace, scales, y } of states.reverse()) {
     let branch = g.map((v) => share * v);

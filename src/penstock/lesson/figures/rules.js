@@ -11,7 +11,7 @@ function ruleFigures() {
       const [i, o] = [2 ** nIn, 2 ** nOut], act = activationOf("linear");
       const rules = { "1 / fan in": 1 / i, "1 / fan out": 1 / o, "Xavier: 2 / (fan in + fan out)": 2 / (i + o) };
       const rows = Object.entries(rules).flatMap(([name, variance]) => {
-        const layers = [{ nIn: i, nOut: o, w: Float64Array.from(drawn("normal", 0, "0.weight", i * o, Math.sqrt(variance))), b: new Float64Array(o), act }];
+        const layers = [{ nIn: i, nOut: o, w: new Float64Array(drawn("normal", 0, "0.weight", i * o, Math.sqrt(variance))), b: new Float64Array(o), act }];
         const x = raw("normal", 0, "input", 32 * i), trace = forward(layers, x, 32), g = raw("normal", 0, "gradient", 32 * o);
         const back = backward(layers, trace, g, 32);
         return [
