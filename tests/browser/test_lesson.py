@@ -19,6 +19,7 @@ def path(tmp_path_factory):
 def page(watched, path):
     one = watched()
     one.open(path)
+    one.page.wait_for_function("() => penstock.due.size === 0")  # figures that nobody sees yet are drawn while idle
     return one.page
 
 
