@@ -14,11 +14,11 @@ INTRODUCTION = """# Named plans
 to start a whole model instead:
 
 ```python
-penstock.plan(model, batch, recipe="gpt2")         # by name, from the table below
+penstock.plan(model, batch, recipe="gpt2")  # by name, from the table below
 penstock.initialize(model, batch, recipe="lsuv")
 penstock.plan(model, batch, recipe=Orthogonal(1.0))  # one recipe of penstock.recipes for all weights
-penstock.plan(model, batch, recipe=GPT2(std=0.01))   # a scheme of penstock.recipes.schemes
-penstock.plan(model, batch, recipe=mine)             # a function of a site: a recipe, a decision, or None for "as auto"
+penstock.plan(model, batch, recipe=GPT2(std=0.01))  # a scheme of penstock.recipes.schemes
+penstock.plan(model, batch, recipe=mine)  # a function of a site: a recipe, a decision, or None for "as auto"
 ```
 
 and in a shell `penstock plan TARGET --recipe gpt2`. A site is a parameter in its place: `site.name`,
