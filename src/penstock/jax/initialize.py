@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,12 +18,10 @@ from penstock.jax.records import ledger_of
 from penstock.jax.trace.tracer import inputs_of, trace
 from penstock.jax.write import drawn, pieces_of
 from penstock.planning.build import build_plan
+from penstock.planning.corrected import calibrated, unreached
 from penstock.planning.named.choose import RecipeChoice
 from penstock.planning.plan import Initialization, Plan
 from penstock.report.report import Report
-
-UNREACHED = 0.1
-"""Share by which a calibrated output may miss its RMS: rounding in bfloat16 stays below a hundredth."""
 
 
 def plan(
@@ -68,36 +65,8 @@ def initialize(
     values = drawn(chosen, target, seed=seed, corrections=corrections)
     after = measured_of(replace(target, parameters=values), given, both, given_loss=loss is not None)
     report = Report(after, find(after))
-    notes = (*corrections.notes, *_unreached(chosen, corrections.factors, report))
-    calibrated = _calibrated(chosen, corrections.factors, notes)
-    ledger = ledger_of(calibrated, pieces_of(calibrated, values), seed=seed)
+    notes = (*corrections.notes, *unreached(chosen, corrections.factors, report))
+    written = calibrated(chosen, corrections.factors, notes)
+    ledger = ledger_of(written, pieces_of(written, values), seed=seed)
     new = target.rebuild(list(values.values()))
-    return Initialization(calibrated, Report(measured, find(measured)), report, ledger, new)
-
-
-def _unreached(plan: Plan, factors: Mapping[str, float], after: Report) -> Iterator[str]:
-    """Sentences about layers whose output does not have the planned RMS although their weight was scaled."""
-    measured = after.measured
-    for name in factors:
-        calibration = plan[name].calibration
-        uses = [n for n in measured.graph.users(name) if n.kind == "contraction" and n.parameters[0] == name]
-        signal = measured.signals[uses[0].index] if uses else None
-        if calibration is None or signal is None:
-            continue
-        wanted = math.hypot(calibration.target, calibration.centre or 0.0)
-        if not abs(signal.rms / wanted - 1.0) < UNREACHED:
-            yield (
-                f"{name}: its output has RMS {signal.rms:.3g} where {wanted:.3g} was planned: scaling the weight does "
-                "not scale the output (is it normalised before it is used?)."
-            )
-
-
-def _calibrated(plan: Plan, factors: Mapping[str, float], notes: Sequence[str]) -> Plan:
-    """The plan with the factors that calibration found; the recipes stay those that were drawn."""
-    entries = tuple(
-        replace(e, calibration=replace(e.calibration, factor=factors[e.name]))
-        if e.calibration is not None and e.name in factors
-        else e
-        for e in plan.entries
-    )
-    return replace(plan, entries=entries, notes=(*plan.notes, *notes))
+    return Initialization(written, Report(measured, find(measured)), report, ledger, new)
