@@ -30,11 +30,12 @@ from penstock.torch.measure.batch import (
 from penstock.torch.measure.blocks import real_float
 from penstock.torch.measure.guard import untouched
 from penstock.torch.measure.loss import backward, check_loss
-from penstock.torch.measure.meter import Reading, StatsMeter, quantiles, rms_of
+from penstock.torch.measure.meter import Reading, StatsMeter, rms_of
 from penstock.torch.measure.parameters import measure_parameters
 from penstock.torch.roles import model_roles
 from penstock.torch.trace.simplify import simplify
 from penstock.torch.trace.tracer import Tracer
+from penstock.tracing.readings import quantiles
 
 
 def check(model: nn.Module, batch: Any, *, loss: Loss | None = None) -> Report:

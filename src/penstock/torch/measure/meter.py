@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from penstock.signals import QUANTILE_LEVELS
 from penstock.torch.measure.blocks import SMALL, real_float
 
 SAMPLE_SIZE = 1024
@@ -182,14 +181,6 @@ def _sample(x: torch.Tensor) -> npt.NDArray[np.float64]:
     places = torch.arange(0, x.numel(), (x.numel() // SAMPLE_SIZE) | 1, device=x.device)[:SAMPLE_SIZE]
     chosen = x.view(-1)[places] if x.is_contiguous() else x[torch.unravel_index(places, x.shape)]
     return chosen.double().cpu().numpy()
-
-
-def quantiles(sample: npt.NDArray[np.float64] | None) -> tuple[float, ...]:
-    """The distribution of a sample at `QUANTILE_LEVELS`, to four digits; empty without a finite element."""
-    finite = sample[np.isfinite(sample)] if sample is not None else np.empty(0)
-    if finite.size == 0:
-        return ()
-    return tuple(float(f"{value:.4g}") for value in np.quantile(finite, QUANTILE_LEVELS))
 
 
 def _read_gradient(reading: Reading, grad: torch.Tensor) -> None:
