@@ -18,7 +18,12 @@ const paintNext = () => { const [id] = due; if (id) { paintDue(id); idle(paintNe
 paintDue([...due][0]);
 idle(paintNext);
 
-addEventListener("hashchange", () => { readUrl(); for (const one of figures.values()) paint(one); });
+// A link to a section leaves the figures as they are, and the address tells of them again.
+addEventListener("hashchange", () => {
+  if (location.hash && !location.hash.includes(".")) { if (written().length) writeUrl(); return; }
+  readUrl();
+  for (const one of figures.values()) paint(one);
+});
 let resized = null;
 addEventListener("resize", () => { clearTimeout(resized); resized = setTimeout(() => { for (const one of figures.values()) paint(one); }, 100); });
 

@@ -1,33 +1,39 @@
 // A plain network that the page runs: forward, backward and training, as in any framework. All arrays are float64
 // (weights hold float32 values at the start), of one kind everywhere: that is what makes the loops fast.
 
-const SQRT2 = Math.SQRT2;
+// Cody (1969), "Rational Chebyshev approximations for the error function": highest power last.
+const ERF = {
+  near: [[3209.37758913846947, 377.485237685302021, 113.864154151050156, 3.1611237438705656, 0.185777706184603153], [2844.23683343917062, 1282.61652607737228, 244.024637934444173, 23.6012909523441209, 1]],
+  far: [
+    [1230.33935479799725, 2051.07837782607147, 1712.04761263407058, 881.95222124176909, 298.635138197400131, 66.1191906371416295, 8.88314979438837594, 0.564188496988670089, 2.15311535474403846e-8],
+    [1230.33935480374942, 3439.36767414372164, 4362.61909014324716, 3290.79923573345963, 1621.38957456669019, 537.181101862009858, 117.693950891312499, 15.7449261107098347, 1],
+  ],
+};
+function polynomial(coefficients, x) {
+  let sum = 0;
+  for (let i = coefficients.length - 1; i >= 0; i -= 1) sum = sum * x + coefficients[i];
+  return sum;
+}
+// Within 1e-15; beyond 6 the difference from 1 is below that.
 function erf(x) {
-  // Series near 0, continued fraction far out: relative error below 1e-13.
   const a = Math.abs(x);
   if (a > 6) return Math.sign(x);
-  if (a < 2.5) {
-    let term = x, sum = x;
-    for (let n = 1; Math.abs(term) > 1e-17 * Math.abs(sum) && n < 100; n += 1) { term *= (-x * x) / n; sum += term / (2 * n + 1); }
-    return (2 / Math.sqrt(Math.PI)) * sum;
-  }
-  let fraction = 0;
-  for (let k = 60; k > 0; k -= 1) fraction = k / 2 / (a + fraction);
-  return Math.sign(x) * (1 - Math.exp(-a * a) / (Math.sqrt(Math.PI) * (a + fraction)));
+  if (a <= 0.46875) return (x * polynomial(ERF.near[0], x * x)) / polynomial(ERF.near[1], x * x);
+  return Math.sign(x) * (1 - (Math.exp(-a * a) * polynomial(ERF.far[0], a)) / polynomial(ERF.far[1], a));
 }
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
-const cdf = (x) => 0.5 * (1 + erf(x / SQRT2));
+const cdf = (x) => 0.5 * (1 + erf(x / Math.SQRT2));
 const SELU = [1.0507009873554805, 1.6732632423543772];
 
-// name: [function, derivative, the gain by which weights make up for it is computed, not listed]
+// name: [function f, its derivative of x and y = f(x)]. The gain by which weights make up for it is computed, not listed.
 const ACTIVATIONS = {
   linear: [(x) => x, () => 1],
   relu: [(x) => Math.max(0, x), (x) => (x > 0 ? 1 : 0)],
   "leaky relu 0.2": [(x) => (x > 0 ? x : 0.2 * x), (x) => (x > 0 ? 1 : 0.2)],
-  tanh: [Math.tanh, (x) => 1 - Math.tanh(x) ** 2],
-  sigmoid: [sigmoid, (x) => sigmoid(x) * (1 - sigmoid(x))],
+  tanh: [Math.tanh, (x, y) => 1 - y * y],
+  sigmoid: [sigmoid, (x, y) => y * (1 - y)],
   gelu: [(x) => x * cdf(x), (x) => cdf(x) + (x * Math.exp(-x * x / 2)) / Math.sqrt(2 * Math.PI)],
-  silu: [(x) => x * sigmoid(x), (x) => sigmoid(x) * (1 + x * (1 - sigmoid(x)))],
+  silu: [(x) => x * sigmoid(x), (x, y) => y + sigmoid(x) * (1 - y)],
   selu: [(x) => SELU[0] * (x > 0 ? x : SELU[1] * Math.expm1(x)), (x) => SELU[0] * (x > 0 ? 1 : SELU[1] * Math.exp(x))],
   softplus: [(x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))), sigmoid],
 };
@@ -70,7 +76,7 @@ const STARTS = {
 function weightsOf(start, seed, layer, nIn, nOut, act) {
   const [law, scaling] = typeof start === "number" ? ["normal", start / Math.sqrt(nIn)] : STARTS[start].scale(nIn, nOut, act);
   const name = `${layer}.weight`;
-  if (law === "zero" || law === "constant") return new Float32Array(nIn * nOut).fill(scaling);
+  if (law === "zero" || law === "constant") return new Float64Array(nIn * nOut).fill(f32(scaling));
   return drawn(law, seed, name, nIn * nOut, scaling);
 }
 
@@ -78,80 +84,42 @@ function network({ widths, start, seed, act, last = act }) {
   const layers = [];
   for (let i = 0; i + 1 < widths.length; i += 1) {
     const [nIn, nOut] = [widths[i], widths[i + 1]], bound = STARTS[start]?.bias?.(nIn);
-    const b = bound ? new Float64Array(drawn("uniform", seed, `${i}.bias`, nOut, bound)) : new Float64Array(nOut);
-    layers.push({ nIn, nOut, w: new Float64Array(weightsOf(start, seed, i, nIn, nOut, act)), b, act: i + 2 < widths.length ? act : last });
+    const b = bound ? drawn("uniform", seed, `${i}.bias`, nOut, bound) : new Float64Array(nOut);
+    layers.push({ nIn, nOut, w: weightsOf(start, seed, i, nIn, nOut, act), b, act: i + 2 < widths.length ? act : last });
   }
   return layers;
 }
 
 // y = act(W x + b) for n inputs in rows. Returns pre- and post-activations of every layer; post[0] is the input.
-function forward(layers, input, n) {
+function forward(layers, input, n, take = fresh) {
   const pre = [], post = [input instanceof Float64Array ? input : new Float64Array(input)];
-  for (const { nIn, nOut, w, b, act } of layers) {
-    const z = new Float64Array(n * nOut);
-    product(z, post.at(-1), w, b, n, nIn, nOut);
+  for (const { nIn, nOut, w, b, act: { f } } of layers) {
+    const z = timesTransposed(take(n * nOut), post.at(-1), w, n, nIn, nOut), y = take(n * nOut);
+    for (let r = 0; r < z.length; r += nOut) {
+      for (let o = 0; o < nOut; o += 1) {
+        z[r + o] += b[o];
+        y[r + o] = f(z[r + o]);
+      }
+    }
     pre.push(z);
-    post.push(z.map(act.f));
+    post.push(y);
   }
   return { pre, post };
 }
 
-// z = x W^T + b. Four sums at a time: the processor need not wait for one before it adds to the next.
-function product(z, x, w, b, n, nIn, nOut) {
-  const even = nIn - (nIn % 4);
-  for (let r = 0; r < n; r += 1) {
-    for (let o = 0; o < nOut; o += 1) {
-      const wk = o * nIn, xk = r * nIn;
-      let s0 = b[o], s1 = 0, s2 = 0, s3 = 0, k = 0;
-      for (; k < even; k += 4) {
-        s0 += w[wk + k] * x[xk + k]; s1 += w[wk + k + 1] * x[xk + k + 1]; s2 += w[wk + k + 2] * x[xk + k + 2]; s3 += w[wk + k + 3] * x[xk + k + 3];
-      }
-      for (; k < nIn; k += 1) s0 += w[wk + k] * x[xk + k];
-      z[r * nOut + o] = s0 + s1 + (s2 + s3);
-    }
-  }
-}
-
 // Gradients by layer: of the signals (signal[i] belongs to post[i]), of weights and biases. A picture of the signal
 // needs no weights' gradients, training none of the input.
-function backward(layers, { pre, post }, grad, n, { ofWeights = true, ofInput = true } = {}) {
+function backward(layers, { pre, post }, grad, n, { ofWeights = true, ofInput = true, take = fresh } = {}) {
   const signal = new Array(layers.length + 1), w = [], b = [];
   signal[layers.length] = grad instanceof Float64Array ? grad : new Float64Array(grad);
   for (let i = layers.length - 1; i >= 0; i -= 1) {
-    const { nIn, nOut, w: weight, act } = layers[i], slopes = pre[i].map(act.d), up = signal[i + 1];
-    for (let k = 0; k < slopes.length; k += 1) slopes[k] *= up[k];
-    if (i > 0 || ofInput) signal[i] = timesWeights(slopes, weight, n, nIn, nOut);
-    if (ofWeights) [w[i], b[i]] = timesInputs(slopes, post[i], n, nIn, nOut);
+    const { nIn, nOut, w: weight, act: { d } } = layers[i], z = pre[i], y = post[i + 1], up = signal[i + 1];
+    const slopes = take(n * nOut);
+    for (let k = 0; k < slopes.length; k += 1) slopes[k] = d(z[k], y[k]) * up[k];
+    if (i > 0 || ofInput) signal[i] = timesWeights(take(n * nIn), slopes, weight, n, nIn, nOut);
+    if (ofWeights) [w[i], b[i]] = [timesInputs(take(nIn * nOut), slopes, post[i], n, nIn, nOut), columnSums(take(nOut), slopes, n, nOut)];
   }
   return { signal, w, b };
-}
-
-// g W. Rows without a gradient, as behind a ReLU at 0, cost nothing.
-function timesWeights(g, weight, n, nIn, nOut) {
-  const gx = new Float64Array(n * nIn);
-  for (let r = 0; r < n; r += 1) {
-    const xk = r * nIn;
-    for (let o = 0; o < nOut; o += 1) {
-      const s = g[r * nOut + o], wk = o * nIn;
-      if (s !== 0) for (let k = 0; k < nIn; k += 1) gx[xk + k] += s * weight[wk + k];
-    }
-  }
-  return gx;
-}
-
-// [g^T x, sums of g].
-function timesInputs(g, x, n, nIn, nOut) {
-  const gw = new Float64Array(nIn * nOut), gb = new Float64Array(nOut);
-  for (let o = 0; o < nOut; o += 1) {
-    const wk = o * nIn;
-    for (let r = 0; r < n; r += 1) {
-      const s = g[r * nOut + o], xk = r * nIn;
-      if (s === 0) continue;
-      gb[o] += s;
-      for (let k = 0; k < nIn; k += 1) gw[wk + k] += s * x[xk + k];
-    }
-  }
-  return [gw, gb];
 }
 
 function rms(values) {
@@ -160,10 +128,11 @@ function rms(values) {
   return Math.sqrt(sum / Math.max(1, values.length));
 }
 
-// What the pipe shows: RMS of the signal by depth, and of a gradient that starts at RMS 1 at the output.
-function measured({ depth, width, start, seed, act, inputs = 16, ofWeights = false }) {
+// What the pipe shows: RMS of the signal by depth, and, if wanted, of a gradient that starts at RMS 1 at the output.
+function measured({ depth, width, start, seed, act, inputs = 16, ofWeights = false, gradient = true }) {
   const layers = network({ widths: new Array(depth + 1).fill(width), start, seed, act });
   const trace = forward(layers, raw("normal", seed, "input", inputs * width), inputs);
+  if (!gradient) return { layers, trace, signal: trace.post.map(rms) };
   const back = backward(layers, trace, raw("normal", seed, "gradient", inputs * width), inputs, { ofWeights });
   return { layers, trace, signal: trace.post.map(rms), gradient: back.signal.map(rms), back };
 }
@@ -184,14 +153,17 @@ function crossEntropy(logits, labels, n, classes) {
 }
 
 // One step of plain gradient descent, in place.
+const shelves = new WeakMap();
 function step(layers, x, labels, n, rate, classes = 10) {
-  const trace = forward(layers, x, n), told = crossEntropy(trace.post.at(-1), labels, n, classes);
-  const { w, b } = backward(layers, trace, told.grad, n, { ofInput: false });
-  layers.forEach((layer, i) => {
-    for (let k = 0; k < layer.w.length; k += 1) layer.w[k] -= rate * w[i][k];
-    for (let k = 0; k < layer.b.length; k += 1) layer.b[k] -= rate * b[i][k];
-  });
+  if (!shelves.has(layers)) shelves.set(layers, shelf());
+  const take = shelves.get(layers)(), trace = forward(layers, x, n, take), told = crossEntropy(trace.post.at(-1), labels, n, classes);
+  const { w, b } = backward(layers, trace, told.grad, n, { ofInput: false, take });
+  layers.forEach((layer, i) => { descend(layer.w, w[i], rate); descend(layer.b, b[i], rate); });
   return told;
+}
+
+function descend(values, gradient, rate) {
+  for (let k = 0; k < values.length; k += 1) values[k] -= rate * gradient[k];
 }
 
 // How many rows of a weight matrix differ from each other: neurons that can learn something of their own.

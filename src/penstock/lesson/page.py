@@ -9,8 +9,8 @@ from penstock.randomness.keys import PERSON
 from penstock.web.page import asset, page
 
 SCRIPTS = (
-    "random.js network.js formula.js stage.js figures/signal.js figures/neurons.js figures/rules.js figures/beyond.js "
-    "figures/race.js questions.js lesson.js"
+    "random.js matrix.js network.js formula.js stage.js figures/signal.js figures/neurons.js figures/rules.js "
+    "figures/beyond.js figures/race.js questions.js lesson.js"
 ).split()
 
 DIGITS = 1000

@@ -19,9 +19,9 @@ function allQuestions() {
     text: "Weights of std 0.01, 64 tanh units a layer. Behind how many layers is less than a millionth of the signal left?",
     options: ["2", "6", "20", "never"],
     run() {
-      const { signal } = measured({ ...DEEP, depth: 30, start: 0.01 * Math.sqrt(WIDTH), act: activationOf("tanh") });
+      const { signal } = measured({ ...DEEP, depth: 30, start: 0.01 * Math.sqrt(WIDTH), act: activationOf("tanh"), gradient: false });
       const layer = signal.findIndex((v) => v < 1e-6 * signal[0]), answer = layer < 0 ? 3 : argmin([2, 6, 20].map((k) => Math.abs(k - layer)));
-      return { answer, html: curves({ series: [{ name: "", points: signal.map((v, i) => [i, v]), markers: true }], width: room(), x: { label: "layer" }, y: { log: true, label: "RMS" }, rules: [{ y: 1e-6 * signal[0], label: "a millionth" }], title: "RMS by layer with std 0.01" }) };
+      return { answer, html: curves({ series: [{ name: "", points: signal.map((v, i) => [i, v]), markers: true }], width: room(), x: { label: "layer" }, y: { log: true, label: "RMS", domain: [1e-36, 10] }, rules: [{ y: 1e-6 * signal[0], label: "a millionth" }], title: "RMS by layer with std 0.01" }) };
     },
     explain: "Each layer multiplies the signal by 0.01 · √64 = 0.08. Six such factors make 2.6e−7. Two layers would have been fine: that is why the habit survived so long.",
   });

@@ -61,79 +61,89 @@ function keyFor(seed, name) {
 // High 32 bits of the product of two 32-bit words.
 function high(a, b) {
   const al = a & 0xffff, ah = a >>> 16, bl = b & 0xffff, bh = b >>> 16;
-  const middle = ah * bl + ((al * bl) >>> 16), cross = al * bh + (middle & 0xffff);
-  return (ah * bh + Math.floor(middle / 65536) + Math.floor(cross / 65536)) >>> 0;
+  const middle = (Math.imul(ah, bl) >>> 0) + (Math.imul(al, bl) >>> 16), cross = (Math.imul(al, bh) >>> 0) + (middle & 0xffff);
+  return (Math.imul(ah, bh) + (middle >>> 16) + (cross >>> 16)) >>> 0;
+}
+
+// The four words of one counter, 16 places apart.
+function block(found, at, counter, low, top) {
+  let c0 = counter, c1 = 0, c2 = 0, c3 = 0, k0 = low, k1 = top;
+  for (let round = 0; round < 10; round += 1) {
+    const h0 = high(0xd2511f53, c0), l0 = Math.imul(0xd2511f53, c0), h1 = high(0xcd9e8d57, c2), l1 = Math.imul(0xcd9e8d57, c2);
+    c0 = (h1 ^ c1 ^ k0) >>> 0; c1 = l1 >>> 0; c2 = (h0 ^ c3 ^ k1) >>> 0; c3 = l0 >>> 0;
+    k0 = (k0 + 0x9e3779b9) >>> 0; k1 = (k1 + 0xbb67ae85) >>> 0;
+  }
+  found[at] = c0; found[at + 16] = c1; found[at + 32] = c2; found[at + 48] = c3;
 }
 
 // One word an element of a parameter: element 64 g + 16 w + j is word w of counter 16 g + j.
 function words([low, top], count) {
   const found = new Int32Array(Math.ceil(count / 64) * 64);
   for (let group = 0; group < found.length; group += 64) {
-    for (let lane = 0; lane < 16; lane += 1) {
-      let c0 = group / 4 + lane, c1 = 0, c2 = 0, c3 = 0, k0 = low, k1 = top;
-      for (let round = 0; round < 10; round += 1) {
-        const h0 = high(0xd2511f53, c0), l0 = Math.imul(0xd2511f53, c0), h1 = high(0xcd9e8d57, c2), l1 = Math.imul(0xcd9e8d57, c2);
-        c0 = (h1 ^ c1 ^ k0) >>> 0; c1 = l1 >>> 0; c2 = (h0 ^ c3 ^ k1) >>> 0; c3 = l0 >>> 0;
-        k0 = (k0 + 0x9e3779b9) >>> 0; k1 = (k1 + 0xbb67ae85) >>> 0;
-      }
-      const at = group + lane;
-      found[at] = c0; found[at + 16] = c1; found[at + 32] = c2; found[at + 48] = c3;
-    }
+    for (let lane = 0; lane < 16; lane += 1) block(found, group + lane, group / 4 + lane, low, top);
   }
   return found.subarray(0, count);
 }
 
-// (a - square)(b - square)(c - square)(d - square), two by two.
-const below = (roots, square) =>
-  f32(f32(f32(roots[0] - square) * f32(roots[1] - square)) * f32(f32(roots[2] - square) * f32(roots[3] - square)));
-
-function centre({ step, numerator, denominator }, s) {
-  const x = f32(f32(s | 1) * step), square = f32(x * x);
-  return f32(f32(below(numerator, square) / below(denominator, square)) * x);
+// Each law is made once, with its constants in variables of its own: read out of lists they would take longer than
+// all the arithmetic. Products go two by two.
+function centred({ step, numerator: [p, q, r, u], denominator: [a, b, c, d] }) {
+  return (s) => {
+    const x = f32(f32(s | 1) * step), square = f32(x * x);
+    const above = f32(f32(f32(p - square) * f32(q - square)) * f32(f32(r - square) * f32(u - square)));
+    const under = f32(f32(f32(a - square) * f32(b - square)) * f32(f32(c - square) * f32(d - square)));
+    return f32(f32(above / under) * x);
+  };
 }
 
-const buffer = new DataView(new ArrayBuffer(4));
+const asFloat = new Float32Array(1), asBits = new Int32Array(asFloat.buffer);
 
-function tail({ log, factor, numerator, denominator }, s) {
-  const t = f32(f32(s ^ (s >> 31) ^ 0x7fffffff) + 0.5);
-  buffer.setFloat32(0, t);
-  const bits = buffer.getInt32(0);
-  buffer.setInt32(0, (bits & 0x7fffff) | 0x3f800000);
-  const d = f32(buffer.getFloat32(0) - 1.5);
-  let depth = f32(log.at(-1) * d);
-  for (let i = log.length - 2; i > 0; i -= 1) depth = f32(f32(depth + log[i]) * d);
-  depth = f32(f32(LAWS.exponentOf2To32 - f32(bits >> 23)) + f32(depth + log[0]));
-  const [p, q, r, u] = numerator.map((root) => f32(depth + root)), [a, b, c] = denominator.map((root) => f32(depth + root));
-  const value = f32(f32(f32(f32(p * q) * f32(r * u)) * factor) / f32(f32(a * b) * c));
-  return s < 0 ? -value : value;
+function tailed({ log, factor, numerator: [p, q, r, u], denominator: [a, b, c] }) {
+  const top = log.length - 1;
+  return (s) => {
+    asFloat[0] = f32(s ^ (s >> 31) ^ 0x7fffffff) + 0.5;
+    const bits = asBits[0];
+    asBits[0] = (bits & 0x7fffff) | 0x3f800000;
+    const d = f32(asFloat[0] - 1.5);
+    let depth = f32(log[top] * d);
+    for (let i = top - 1; i > 0; i -= 1) depth = f32(f32(depth + log[i]) * d);
+    depth = f32(f32(LAWS.exponentOf2To32 - f32(bits >> 23)) + f32(depth + log[0]));
+    const above = f32(f32(f32(f32(depth + p) * f32(depth + q)) * f32(f32(depth + r) * f32(depth + u))) * factor);
+    const value = f32(above / f32(f32(f32(depth + a) * f32(depth + b)) * f32(depth + c)));
+    return s < 0 ? -value : value;
+  };
 }
 
-function normalOf(s) {
-  return (s ^ (s >> 31)) > LAWS.centreEnd ? tail(LAWS.tail, s) : centre(LAWS.centre, s);
-}
-
+const centre = centred(LAWS.centre), tail = tailed(LAWS.tail), { centreEnd } = LAWS;
 const TRANSFORMS = {
   uniform: (s) => f32(f32(f32(s >> 8) + 0.5) * f32(2 ** -23)),
-  normal: normalOf,
-  truncated_normal: (s) => centre(LAWS.truncated, s),
+  normal: (s) => ((s ^ (s >> 31)) > centreEnd ? tail(s) : centre(s)),
+  truncated_normal: centred(LAWS.truncated),
 };
 
-// penstock.randomness.fill: raw values of a parameter, kept, since most figures scale the same ones.
+// penstock.randomness.fill: raw values of a parameter, kept, since most figures scale the same ones. The oldest go
+// when there are more than 4 million.
 const raws = new Map();
+let kept = 0;
 function raw(law, seed, name, count) {
   const label = `${law} ${seed} ${name} ${count}`;
   if (!raws.has(label)) {
-    if (raws.size > 400) raws.clear();
     const transform = TRANSFORMS[law], bits = words(keyFor(seed, name), count), values = new Float32Array(count);
     for (let i = 0; i < count; i += 1) values[i] = transform(bits[i]);
     raws.set(label, values);
+    kept += count;
+    for (const [oldest, { length }] of raws) {
+      if (kept <= 4e6 || oldest === label) break;
+      raws.delete(oldest);
+      kept -= length;
+    }
   }
   return raws.get(label);
 }
 
-// scale * raw, each rounded to float32 as in Python.
+// scale * raw, each rounded to float32 as in Python, in the float64 array that the network needs.
 function drawn(law, seed, name, count, scaling) {
-  const factor = f32(scaling), values = new Float32Array(raw(law, seed, name, count));
-  for (let i = 0; i < count; i += 1) values[i] *= factor; // the store rounds to float32
+  const factor = f32(scaling), from = raw(law, seed, name, count), values = new Float64Array(count);
+  for (let i = 0; i < count; i += 1) values[i] = f32(from[i] * factor);
   return values;
 }

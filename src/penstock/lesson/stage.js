@@ -34,7 +34,10 @@ function listen(one, c) {
   nodeOf(`${one.id}-${c.name}`).addEventListener("input", (event) => {
     const typed = c.kind === "range" ? Number(event.target.value) : event.target.value;
     const problem = c.check?.(typed);
-    if (c.check) nodeOf(`${one.id}-${c.name}-error`).textContent = problem ?? "";
+    if (c.check) {
+      nodeOf(`${one.id}-${c.name}-error`).textContent = problem ?? "";
+      event.target.setAttribute("aria-invalid", String(Boolean(problem)));
+    }
     if (problem) return; // the figure keeps its last state
     one.state[c.name] = typed;
     changed(one);
@@ -67,14 +70,18 @@ function paint(one) {
   one.ready?.(one);
 }
 
-// Pictures are as wide as the column, so that their letters keep their size.
-const room = () => Math.max(300, Math.min(760, nodeOf("lesson").clientWidth));
+// Pictures are as wide as the column, so that their letters keep their size. Read once: reading it after a change
+// would lay out the whole page on the spot.
+let column = 0;
+const room = () => Math.max(300, Math.min(760, (column ||= nodeOf("lesson").clientWidth)));
+addEventListener("resize", () => { column = 0; });
+
+// The settings that are not at their default, as they stand in the address.
+const written = () => [...figures.values()].flatMap(({ id, state, defaults }) =>
+  Object.entries(state).filter(([name, value]) => value !== defaults[name]).map(([name, value]) => `${id}.${name}=${encodeURIComponent(value)}`));
 
 function writeUrl() {
-  const parts = [];
-  for (const { id, state, defaults } of figures.values()) {
-    for (const [name, value] of Object.entries(state)) if (value !== defaults[name]) parts.push(`${id}.${name}=${encodeURIComponent(value)}`);
-  }
+  const parts = written();
   try { history.replaceState(null, "", parts.length ? `#${parts.join("&")}` : location.pathname + location.search); } catch { /* some browsers refuse this for files */ }
 }
 

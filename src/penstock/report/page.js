@@ -31,17 +31,18 @@ function drawDepth() {
     const shown = trunk.length > 1 ? trunk : rows.filter((r) => r.forward !== null);
     const first = shown[0], last = shown.at(-1);
     const title = `Signal and gradient through the depth${named(label)}`;
-    const description = first ? `Signal RMS ${number(first.forward)} at the input, ${number(last.forward)} at the output. ` +
-      `Gradient RMS ${number(last.backward)} at the output, ${number(first.backward)} at the input.` : "Nothing was measured.";
+    const start = first?.op === "input" ? "at the input" : "behind the first layer";
+    const description = first ? `Signal RMS ${number(first.forward)} ${start}, ${number(last.forward)} at the output. ` +
+      `Gradient RMS ${number(last.backward)} at the output, ${number(first.backward)} ${start}.` : "Nothing was measured.";
     return `<figure>${label ? `<h3>${label}</h3>` : ""}` +
       pipe({ signal: shown.map((r) => r.forward), gradient: shown.map((r) => r.backward), width, title, description }) +
       `<figcaption>${escaped(description)}</figcaption></figure>`;
   });
   const lines = ["forward", "backward"].map((side, i) => {
-    // A line along the trunk, which everything passes through; inside branches, dots.
+    // A line from the input along the trunk, which everything passes through; inside branches, dots.
     const series = reports.flatMap(({ label, rows }) => {
       const color = i ? "var(--gradient)" : "var(--signal)", measured = rows.filter((r) => r[side] !== null);
-      const points = (wanted) => measured.filter((r) => r.trunk === wanted).map((r) => [r.index, r[side]]);
+      const points = (wanted) => measured.filter((r) => (r.trunk || r.index === 0) === wanted).map((r) => [r.index, r[side]]);
       const dash = label === "before" ? "3 4" : "";
       return [{ name: label, color, dash, points: points(true) }, { name: "", color, points: points(false), line: false, markers: true, radius: 1.6 }];
     }).filter((s) => s.points.length);

@@ -49,7 +49,7 @@ function ticks([low, high], log, most = 6) {
 }
 
 // A log axis over these values, whole powers of ten, at least two of them; non-finite values and zeros are left out.
-function logDomain(values, floor = 1e-12, ceiling = 1e12) {
+function logDomain(values, floor = 1e-30, ceiling = 1e30) {
   const logs = values.filter((v) => v > 0 && Number.isFinite(v)).map((v) => Math.log10(Math.min(Math.max(v, floor), ceiling)));
   let low = Math.floor(Math.min(0, ...logs) - 0.05), high = Math.ceil(Math.max(0, ...logs) + 0.05);
   if (high - low < 2) { low -= 1; high += 1; }
@@ -89,15 +89,15 @@ function curves({ series, width = 640, height = 300, x = {}, y = {}, rules = [],
   const xs = every.map((p) => p[0]);
   const xDomain = x.domain ?? [Math.min(...xs), Math.max(...xs)];
   const yDomain = y.domain ?? (y.log ? logDomain(ys) : [Math.min(0, ...ys), Math.max(1e-9, ...ys)]);
-  const box = [58, 26, width - (series.length > 1 || series[0]?.name ? 110 : 14), height - (x.label ? 44 : 26)];
+  const beside = width >= 420 && series.some((s) => s.name); // on a phone the names stand below the picture
+  const box = [58, 26, width - (beside ? 110 : 14), height - (x.label ? 44 : 26)];
   const atX = scale(xDomain, [box[0], box[2]], x.log), atY = scale(yDomain, [box[3], box[1]], y.log);
   const format = (axis) => axis.format ?? (axis.log ? powerLabel : (v) => number(v));
   const frame = axes(box,
     { at: atX, ticks: x.ticks ?? ticks(xDomain, x.log), format: format(x), label: x.label },
     { at: atY, ticks: y.ticks ?? ticks(yDomain, y.log), format: format(y), label: y.label });
   const drawn = series.map((s, i) => {
-    const color = s.color ?? COLORS[i % COLORS.length];
-    const dash = s.dash ?? DASHES[i % DASHES.length];
+    const [color, dash] = strokeOf(s, i);
     const runs = [[]];
     for (const [px, py] of s.points) Number.isFinite(py) ? runs.at(-1).push([atX(px), atY(py)]) : runs.push([]);
     const band = s.low && path([...s.points.map((p, k) => [atX(p[0]), atY(s.high[k])]), ...s.points.map((p, k) => [atX(p[0]), atY(s.low[k])]).reverse()]);
@@ -108,15 +108,34 @@ function curves({ series, width = 640, height = 300, x = {}, y = {}, rules = [],
   const lines = rules.map((r) =>
     tag("line", { x1: box[0], x2: box[2], y1: atY(r.y), y2: atY(r.y), stroke: "var(--dim)", "stroke-dasharray": "3 3" }) +
     tag("text", { class: "dim", x: box[2] - 4, y: atY(r.y) - 4, "text-anchor": "end", "font-size": 11 }, escaped(r.label ?? "")));
-  return svg(width, height, { title, description }, frame, ...lines, ...drawn, endLabels(series, atX, atY, box));
+  const names = beside ? { html: endLabels(series, atX, atY, box), height: 0 } : legend(series, width, height);
+  return svg(width, height + names.height, { title, description }, frame, ...lines, ...drawn, names.html);
+}
+
+const strokeOf = (s, i) => [s.color ?? COLORS[i % COLORS.length], s.dash ?? DASHES[i % DASHES.length]];
+const ends = (s) => s.points.filter((p) => Number.isFinite(p[1])).at(-1);
+
+// Names below the picture, each behind a piece of its line, in as many rows as they need.
+function legend(series, width, top) {
+  const parts = [];
+  let x = 12, y = top + 6;
+  series.forEach((s, i) => {
+    if (!s.name || !ends(s)) return;
+    const [color, dash] = strokeOf(s, i), size = 40 + 7 * s.name.length;
+    if (x > 12 && x + size > width) { x = 12; y += 20; }
+    parts.push(tag("line", { x1: x, x2: x + 26, y1: y, y2: y, stroke: color, "stroke-width": 2.2, "stroke-dasharray": dash }) +
+      tag("text", { x: x + 32, y: y + 4, "font-size": 12, style: `fill:${color}` }, escaped(s.name)));
+    x += size + 10;
+  });
+  return { html: parts.join(""), height: parts.length ? y + 12 - top : 0 };
 }
 
 // Names beside the ends of their lines, pushed apart where they would overlap.
 function endLabels(series, atX, atY, box) {
   const places = series
-    .map((s, i) => ({ s, i, last: s.points.filter((p) => Number.isFinite(p[1])).at(-1) }))
+    .map((s, i) => ({ s, i, last: ends(s) }))
     .filter(({ s, last }) => s.name && last)
-    .map(({ s, i, last }) => ({ name: s.name, color: s.color ?? COLORS[i % COLORS.length], x: Math.min(atX(last[0]), box[2]), y: atY(last[1]) }))
+    .map(({ s, i, last }) => ({ name: s.name, color: strokeOf(s, i)[0], y: atY(last[1]) }))
     .sort((a, b) => a.y - b.y);
   places.forEach((p, i) => { if (i) p.y = Math.max(p.y, places[i - 1].y + 14); });
   const over = (places.at(-1)?.y ?? 0) - box[3];
@@ -162,7 +181,7 @@ function ridges({ rows, domain, width = 640, rowHeight = 26, color = "signal", t
 
 // Horizontal bars. rows: {label, value, low, high (whiskers), color, note}; a value that is not finite has no bar.
 function bars({ rows, width = 640, domain, log = false, title = "", description = "", format = number }) {
-  const height = rows.length * 28 + 12, left = 150, right = width - 90;
+  const height = rows.length * 28 + 12, left = Math.min(150, 0.4 * width), right = width - 90;
   const finite = rows.flatMap((r) => [r.value, r.high ?? r.value]).filter(Number.isFinite);
   const range = domain ?? (log ? logDomain(finite) : [0, Math.max(...finite, 1e-9)]);
   const at = scale(range, [left, right], log);

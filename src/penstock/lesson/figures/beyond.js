@@ -12,7 +12,7 @@ function blocksMeasured({ kind, depth, gain, width = WIDTH, inputs = 16 }) {
   const states = [], signal = [rms(x)];
   for (let i = 0; i < depth; i += 1) {
     const first = shape && i > 0 ? used * shape.gamma : used;
-    const layer = { nIn: width, nOut: width, w: new Float64Array(drawn("normal", 0, `${i}.weight`, width * width, first / Math.sqrt(width))), b: new Float64Array(width), act };
+    const layer = { nIn: width, nOut: width, w: drawn("normal", 0, `${i}.weight`, width * width, first / Math.sqrt(width)), b: new Float64Array(width), act };
     const trace = forward([layer], x, inputs);
     let y = trace.post[1], scales = null;
     if (kind === "residual" || kind === "scaled") y = y.map((v, k) => x[k] + share * v);
@@ -36,7 +36,7 @@ function blocksMeasured({ kind, depth, gain, width = WIDTH, inputs = 16 }) {
         for (let k = r * width; k < (r + 1) * width; k += 1) branch[k] = scales[r] * (g[k] - along * y[k]);
       }
     }
-    const back = backward([layer], trace, branch, inputs).signal[0];
+    const back = backward([layer], trace, branch, inputs, { ofWeights: false }).signal[0];
     g = kind === "residual" || kind === "scaled" ? back.map((v, k) => g[k] + v) : back;
     gradient.unshift(rms(g));
   }
@@ -44,15 +44,18 @@ function blocksMeasured({ kind, depth, gain, width = WIDTH, inputs = 16 }) {
 }
 
 // tanh used at z alpha: alpha is chosen so that the mean square slope of the whole stack is 1.5 (Martens et al. 2021).
+const shapes = new Map();
 function shapedGain(depth) {
+  if (shapes.has(depth)) return shapes.get(depth);
   const wanted = 1.5 ** (1 / depth);
   let low = 1e-3, high = 3;
   for (let i = 0; i < 60; i += 1) {
-    const alpha = (low + high) / 2, act = activationOf("tanh");
-    const slope = (alpha * alpha * expectation((z) => act.d(alpha * z) ** 2)) / expectation((z) => act.f(alpha * z) ** 2);
+    const alpha = (low + high) / 2;
+    const slope = (alpha * alpha * expectation((z) => (1 - Math.tanh(alpha * z) ** 2) ** 2)) / expectation((z) => Math.tanh(alpha * z) ** 2);
     if (slope > wanted) high = alpha; else low = alpha;
   }
-  return { alpha: low, gamma: 1 / Math.sqrt(expectation((z) => Math.tanh(low * z) ** 2)) };
+  shapes.set(depth, { alpha: low, gamma: 1 / Math.sqrt(expectation((z) => Math.tanh(low * z) ** 2)) });
+  return shapes.get(depth);
 }
 
 function beyondFigure() {
@@ -72,6 +75,6 @@ function beyondFigure() {
       }[state.kind];
       return { html: pipe({ signal: told.signal, gradient: told.gradient, width: room(), title: `Signal and gradient through ${BLOCKS[state.kind]}` }), verdict: `${verdictOf(told.signal, told.gradient)} ${note}` };
     },
-    code: () => ["import penstock", "print(penstock.plan(model, batch))   # which of these your model has, and what each weight gets, with the reason"].join("\n"),
+    code: () => ["import penstock", "# which of these your model has, and what each weight gets, with the reason", "print(penstock.plan(model, batch))"].join("\n"),
   });
 }

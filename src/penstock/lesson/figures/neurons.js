@@ -65,9 +65,9 @@ function neuronFigure() {
       const learnt = done ? ` The loss went from ${number(trained.losses[0])} to <b>${number(trained.losses.at(-1))}</b>.` : "";
       return { html: drawNeurons(trained.layers, room()), verdict: `After ${done} steps of training: <b>${counts[0]}</b> and <b>${counts[1]}</b> hidden neurons differ.${learnt}` };
     },
-    code: (s) => ["import torch, penstock", "model = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Tanh(), torch.nn.Linear(8, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3))",
+    code: (s) => ["import torch, penstock", "from torch.nn import Linear, Sequential, Tanh", "model = Sequential(Linear(6, 8), Tanh(), Linear(8, 8), Tanh(), Linear(8, 3))",
       s.start === "xavier" ? "for p in model.parameters(): torch.nn.init.normal_(p)" : `for p in model.parameters(): torch.nn.init.constant_(p, ${s.start === "half" ? 0.5 : 0})`,
-      "print(penstock.check(model, torch.randn(48, 6)))   # S101 names layers whose units are identical"].join("\n"),
+      "# S101 names layers whose units are identical", "print(penstock.check(model, torch.randn(48, 6)))"].join("\n"),
   });
   nodeOf("zeros-train").addEventListener("click", () => {
     trained.losses.push(...trainSmall(trained.layers, TASK.steps));

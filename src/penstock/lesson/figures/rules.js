@@ -8,12 +8,12 @@ function ruleFigures() {
       { kind: "range", name: "nOut", label: "fan out", min: 3, max: 9, value: 6, format: (v) => String(2 ** v) },
     ],
     draw({ nIn, nOut }) {
-      const [i, o] = [2 ** nIn, 2 ** nOut], act = activationOf("linear");
+      const [i, o] = [1 << nIn, 1 << nOut], act = activationOf("linear");
       const rules = { "1 / fan in": 1 / i, "1 / fan out": 1 / o, "Xavier: 2 / (fan in + fan out)": 2 / (i + o) };
       const rows = Object.entries(rules).flatMap(([name, variance]) => {
-        const layers = [{ nIn: i, nOut: o, w: new Float64Array(drawn("normal", 0, "0.weight", i * o, Math.sqrt(variance))), b: new Float64Array(o), act }];
+        const layers = [{ nIn: i, nOut: o, w: drawn("normal", 0, "0.weight", i * o, Math.sqrt(variance)), b: new Float64Array(o), act }];
         const x = raw("normal", 0, "input", 32 * i), trace = forward(layers, x, 32), g = raw("normal", 0, "gradient", 32 * o);
-        const back = backward(layers, trace, g, 32);
+        const back = backward(layers, trace, g, 32, { ofWeights: false });
         return [
           { label: `${name.split(":")[0]} →`, value: (rms(trace.post[1]) / rms(x)) ** 2, color: "var(--signal)" },
           { label: "←", value: (rms(back.signal[0]) / rms(g)) ** 2, color: "var(--gradient)" },
@@ -36,8 +36,8 @@ function ruleFigures() {
       { kind: "text", name: "formula", label: "or type your own activation, f(x) =", value: "", check: (text) => (text.trim() ? formulaOf(text).error : undefined) }],
     draw(state) {
       const own = state.formula.trim() ? formulaOf(state.formula).f : null, act = activationOf(own ? state.formula : state.act, own);
-      const gain = gainOf(act), lost = expectation((z) => act.f(z) ** 2);
-      const lines = ["xavier", "he", "exact"].map((start) => ({ name: STARTS[start].title, points: measured({ depth: state.depth, width: WIDTH, start, seed: 0, act }).signal.map((v, i) => [i, v]) }));
+      const gain = gainOf(act), lost = gain ** -2;
+      const lines = ["xavier", "he", "exact"].map((start) => ({ name: STARTS[start].title, points: measured({ depth: state.depth, width: WIDTH, start, seed: 0, act, gradient: false }).signal.map((v, i) => [i, v]) }));
       const z = raw("normal", 0, "input", 4096), picture = ridges({
         rows: [{ label: "before", counts: histogram(z, 4), note: "E[z²] = 1" }, { label: "behind", counts: histogram(z.map((v) => act.f(v)), 4), note: `E[f²] = ${number(lost)}` }],
         domain: [-4, 4], width: room(), rowHeight: 60, title: "A unit normal signal before and behind the activation",
@@ -66,7 +66,7 @@ function ruleFigures() {
         verdict: `No framework knows which activation comes next: with ${state.act}, ${state.depth} layers of PyTorch's default leave ${number(rows[0].signal)} of the signal.`,
       };
     },
-    code: () => ["import penstock, torch", "print(penstock.check(model, batch))       # what your framework's default does in your model", "penstock.initialize(model, batch)          # and what mends it"].join("\n"),
+    code: () => ["import penstock", "# what your framework's default does in your model", "print(penstock.check(model, batch))", "# and what mends it", "print(penstock.initialize(model, batch))"].join("\n"),
   });
 }
 
