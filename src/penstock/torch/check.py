@@ -12,10 +12,8 @@ import torch
 from torch import nn
 
 from penstock.checks.registry import find
-from penstock.graph import Graph, Node
 from penstock.report.report import Report
-from penstock.saturation import saturated_share
-from penstock.signals import Measured, SignalStats
+from penstock.signals import Measured
 from penstock.torch.measure.batch import (
     Loss,
     arguments,
@@ -30,12 +28,13 @@ from penstock.torch.measure.batch import (
 from penstock.torch.measure.blocks import real_float
 from penstock.torch.measure.guard import untouched
 from penstock.torch.measure.loss import backward, check_loss
-from penstock.torch.measure.meter import Reading, StatsMeter, rms_of
+from penstock.torch.measure.meter import StatsMeter, rms_of
 from penstock.torch.measure.parameters import measure_parameters
 from penstock.torch.roles import model_roles
-from penstock.torch.trace.simplify import simplify
+from penstock.torch.trace.ops import NAMES
 from penstock.torch.trace.tracer import Tracer
-from penstock.tracing.readings import quantiles
+from penstock.tracing.readings import signal_stats
+from penstock.tracing.simplify import simplify
 
 
 def check(model: nn.Module, batch: Any, *, loss: Loss | None = None) -> Report:
@@ -68,11 +67,12 @@ def measure(model: nn.Module, batch: Any, *, loss: Loss | None = None) -> Measur
         del output
     declared = model_roles(model)
     geometries = {name: d.geometry for name, d in declared.items()}
-    graph, numbers = simplify(tracer.recording, tuple(dict.fromkeys(outputs)), geometries)
+    graph, numbers = simplify(tracer.recording, tuple(dict.fromkeys(outputs)), NAMES, geometries)
+    readings = meter.readings
     measured = Measured(
         model=type(unwrapped(model)).__name__,
         graph=graph,
-        signals=tuple(_stats(graph, numbers, meter.readings)),
+        signals=tuple(signal_stats(graph, {i: readings[n] for i, n in enumerate(numbers) if n in readings})),
         parameters=measure_parameters(model, graph, declared, gradients),
         loss=loss_stats,
         batch_size=size,
@@ -124,38 +124,6 @@ def _gradients(model: nn.Module) -> Iterator[dict[str, float]]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _stats(graph: Graph, numbers: tuple[int, ...], readings: Mapping[int, Reading]) -> Iterator[SignalStats | None]:
-    for node in graph.nodes:
-        reading = readings.get(numbers[node.index])
-        yield None if reading is None else _signal(node, reading, [readings.get(numbers[i]) for i in node.inputs])
-
-
-def _signal(node: Node, reading: Reading, sources: list[Reading | None]) -> SignalStats:
-    axis = node.unit_axis
-    known = axis is not None and axis < len(reading.shape)
-    saturated = None
-    if node.function is not None and sources and sources[0] is not None:
-        saturated = saturated_share(node.function, sources[0].sample)
-    return SignalStats(
-        shape=reading.shape,
-        dtype=reading.dtype,
-        rms=reading.rms,
-        mean=reading.mean,
-        zero_share=reading.zero_share,
-        nonfinite_share=reading.nonfinite_share,
-        subnormal_share=reading.subnormal_share,
-        correlation=reading.correlation,
-        saturated_share=saturated,
-        dead_units=reading.dead.get(axis, 0) if known and axis is not None else None,
-        units=reading.shape[axis] if known and axis is not None else None,
-        grad_rms=reading.grad_rms,
-        grad_nonfinite_share=reading.grad_nonfinite_share,
-        grad_subnormal_share=reading.grad_subnormal_share,
-        quantiles=quantiles(reading.sample),
-        grad_quantiles=quantiles(reading.grad_sample),
-    )
 
 
 def _notes(model: nn.Module, measured: Measured) -> Iterator[str]:

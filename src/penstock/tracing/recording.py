@@ -21,6 +21,7 @@ class Step:
         total: a sum of exponentials, or a function of one: what a softmax divides by.
         count: for sums, how many elements each of them adds.
         reduced: for statistics, the axes that were reduced.
+        multiple_of: for a signal times one number, that signal and the number.
         absorbed: a later step does what this one did and more (a bias was added to it).
         shape: of the signal.
     """
@@ -38,8 +39,14 @@ class Step:
     total: bool = False
     count: int = 0
     reduced: tuple[int, ...] = ()
+    multiple_of: tuple[int, float] | None = None
     absorbed: bool = False
     shape: tuple[int, ...] = ()
+
+    @property
+    def unit_axis(self) -> int | None:
+        """The axis of units where there is one only."""
+        return self.unit_axes[0] if len(self.unit_axes) == 1 else None
 
 
 @dataclass
@@ -49,10 +56,10 @@ class Recording:
     steps: list[Step] = field(default_factory=list)
     unknown: dict[str, None] = field(default_factory=dict)
 
-    def add(self, step: Step, shape: tuple[int, ...]) -> int:
-        """Write a step down; returns its number."""
+    def add(self, step: Step, shape: tuple[int, ...], path: str | None = None) -> int:
+        """Write a step down that stands at a path of the model, where that is known; returns its number."""
         step.shape = shape
-        step.path = step.path or self._path(step)
+        step.path = step.path or (self._path(step) if path is None else path)
         self.steps.append(step)
         return len(self.steps) - 1
 

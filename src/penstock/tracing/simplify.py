@@ -62,6 +62,6 @@ def _node(
         path=step.path,
         parameters=step.parameters,
         geometry=geometry if geometry is not None and geometry.is_weight else None,
-        unit_axis=step.unit_axes[0] if len(step.unit_axes) == 1 else None,
+        unit_axis=step.unit_axis,
         function=step.program,
     )

@@ -109,7 +109,11 @@ def regroup(axes: Axes, before: tuple[int, ...], after: tuple[int, ...]) -> Axes
         ((0,), (0,), (1,))
         >>> regroup(((0,), (1,), (2,)), (6, 2, 4), (6, 8))
         ((0,), (1, 2))
+        >>> regroup(((0,),), (6,), (6, 2)) is None
+        True
     """
+    if math.prod(before) != math.prod(after) or 0 in before:
+        return None  # no reshape: a complex number shown as two, say
     result: list[tuple[int, ...]] = []
     i = j = 0
     while j < len(after) or i < len(before):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,7 +32,7 @@ class Held:
     """One parameter of a model.
 
     Attributes:
-        values: its numbers.
+        values: its numbers, in an array of NumPy, or of another kind that its own functions measure.
         kind: the element type.
         role: what its layer declares of it; None where it declares nothing.
         geometry: the axis roles that are declared.
@@ -41,7 +41,7 @@ class Held:
         ties: other names of it.
     """
 
-    values: npt.NDArray[Any]
+    values: Any
     kind: Range
     role: str | None = None
     geometry: Geometry | None = None
@@ -50,13 +50,22 @@ class Held:
     ties: tuple[str, ...] = ()
 
 
-def measure_parameters(graph: Graph, held: Mapping[str, Held]) -> dict[str, ParameterStats]:
+Measure = Callable[[str, Any, Range, Geometry | None], ParameterStats]
+Equal = Callable[[Any, Any], bool]
+
+
+def measure_parameters(
+    graph: Graph, held: Mapping[str, Held], *, measure: Measure | None = None, equal: Equal = np.array_equal
+) -> dict[str, ParameterStats]:
     """Measure every parameter of a model; tied ones once, under their first name.
 
     Args:
         graph: says how each is used.
         held: the parameters by name.
+        measure: takes the numbers of one parameter alone; None for arrays of NumPy.
+        equal: whether the values of two are the same.
     """
+    measure = measure or _measure
     made: dict[str, ParameterStats] = {}
     for name, one in held.items():
         users = graph.users(name)
@@ -65,14 +74,14 @@ def measure_parameters(graph: Graph, held: Mapping[str, Held]) -> dict[str, Para
         stats = measure(name, one.values, one.kind, geometry if geometry and geometry.is_weight else None)
         made[name] = replace(
             stats,
-            role=role_of(name, graph, one.role, is_scalar=one.values.size == 1),
+            role=role_of(name, graph, one.role, is_scalar=math.prod(stats.shape) == 1),
             geometry=geometry or Geometry(stats.shape, out_axes=tuple(range(len(stats.shape)))),
             grad_rms=one.grad_rms,
             uses=len(users),
             trainable=one.trainable,
             ties=one.ties,
         )
-    return _with_twins(made, held)
+    return _with_twins(made, held, equal)
 
 
 def role_of(name: str, graph: Graph, declared: str | None, *, is_scalar: bool = False) -> str:
@@ -94,7 +103,7 @@ def role_of(name: str, graph: Graph, declared: str | None, *, is_scalar: bool = 
     return declared or "other"
 
 
-def measure(name: str, values: npt.NDArray[Any], kind: Range, geometry: Geometry | None) -> ParameterStats:
+def _measure(name: str, values: npt.NDArray[Any], kind: Range, geometry: Geometry | None) -> ParameterStats:
     """The numbers of one parameter alone."""
     base = ParameterStats(name, tuple(values.shape), kind.name, "other", geometry, 0.0)
     if values.size == 0 or values.dtype.kind in "iub":
@@ -197,15 +206,15 @@ def _block_rms(x: Floats, geometry: Geometry | None) -> tuple[float, ...]:
     return tuple(math.sqrt(sum_of_squares(p) / p.size) for p in np.split(x, ends, axis=geometry.out_axes[0]))
 
 
-def _with_twins(made: dict[str, ParameterStats], held: Mapping[str, Held]) -> dict[str, ParameterStats]:
+def _with_twins(made: dict[str, ParameterStats], held: Mapping[str, Held], equal: Equal) -> dict[str, ParameterStats]:
     """Mark parameters with the values of an earlier one; equal numbers only point at candidates, the bits decide."""
     seen: dict[tuple[object, ...], list[str]] = {}
     for name, stats in made.items():
         constant = stats.rms == 0.0 or math.isclose(abs(stats.mean), stats.rms, rel_tol=1e-6)
-        if constant or held[name].values.size < 2:
+        if constant or math.prod(stats.shape) < 2:
             continue
         candidates: Sequence[str] = seen.setdefault((stats.shape, stats.dtype, stats.rms, stats.max_abs), [])
-        twin = next((c for c in candidates if np.array_equal(held[c].values, held[name].values)), None)
+        twin = next((c for c in candidates if equal(held[c].values, held[name].values)), None)
         seen[(stats.shape, stats.dtype, stats.rms, stats.max_abs)].append(name)
         made[name] = replace(stats, twin=twin) if twin is not None else stats
     return made

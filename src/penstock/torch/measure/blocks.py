@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import torch
 
+from penstock.tracing.readings import SMALL
+
 BLOCK = 1 << 18
 """Elements of a block on a CPU: 1 MiB in float32, so what is computed from a block finds it in the cache."""
 
 DEVICE_BLOCK = 1 << 24
 """Elements of a block elsewhere, where each block costs a wait for the device."""
-
-SMALL = 1e-18
-"""Its square is near float32's smallest normal number: below, sums of squares need float64."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,20 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from penstock.errors import ArgumentError, ModelError, message
 from penstock.signals import LossStats
 from penstock.torch.measure.batch import Loss, output_tensors
+from penstock.tracing import loss as loss_core
 
-RANDOM_LOSS_SEED = 0
-"""The random inner product is the same in every call, so that two checks of one model give the same numbers."""
-
-CONSTANT_STEPS = 20
-"""L-BFGS steps for the best constant guess: these problems are convex and of one row, and settle in about ten."""
-
-CONSTANT_ELEMENTS = 4_000_000
-"""Outputs larger than this are not searched for the best constant guess: it would cost more than the check."""
+_EXAMPLE = "penstock.check(model, batch, loss=lambda output: torch.nn.functional.mse_loss(output, target))"
 
 
 def check_loss(loss: Any) -> None:
@@ -29,13 +25,7 @@ def check_loss(loss: Any) -> None:
     Raises:
         ArgumentError: otherwise.
     """
-    if loss is not None and not callable(loss):
-        raise ArgumentError(
-            message(
-                f"check: loss must be a function of the model's output; got {type(loss).__name__}.",
-                hint="penstock.check(model, batch, loss=lambda output: torch.nn.functional.mse_loss(output, target))",
-            )
-        )
+    loss_core.check_loss(loss, example=_EXAMPLE)
 
 
 def backward(output: Any, loss: Loss | None) -> LossStats:
@@ -59,7 +49,7 @@ def _random_backward(output: Any) -> LossStats:
     tensors = [t for t in output_tensors(output) if t.requires_grad]
     if not tensors:
         return LossStats(math.nan, given=False)
-    generator = torch.Generator().manual_seed(RANDOM_LOSS_SEED)
+    generator = torch.Generator().manual_seed(loss_core.RANDOM_LOSS_SEED)
     gradients = [torch.randn(t.shape, generator=generator, dtype=_real(t)).to(t) for t in tensors]
     _differentiate(tensors, gradients)
     with torch.no_grad():
@@ -84,23 +74,9 @@ def _real(tensor: torch.Tensor) -> torch.dtype:
 
 
 def _evaluate(loss: Loss, output: Any) -> torch.Tensor:
-    try:
-        value = loss(output)
-    except Exception as error:
-        raise ModelError(
-            message(
-                f"check: loss must take the model's output; it raised {type(error).__name__}: {error}",
-                at=f"output {_describe(output)}",
-                hint="penstock.check(model, batch, loss=lambda output: torch.nn.functional.mse_loss(output, target))",
-            )
-        ) from error
+    value = loss_core.called(loss, output, shown=_describe(output), example=_EXAMPLE)
     if not isinstance(value, torch.Tensor) or value.numel() != 1 or not value.is_floating_point():
-        raise ArgumentError(
-            message(
-                f"check: loss must return a scalar tensor; got {_describe(value)}.",
-                hint="reduce it: loss=lambda output: criterion(output, target).mean()",
-            )
-        )
+        raise loss_core.no_scalar("tensor", _describe(value))
     if not value.requires_grad:
         raise ArgumentError(
             message(
@@ -118,45 +94,26 @@ def _describe(value: Any) -> str:
 
 
 def best_constant(loss: Loss, output: Any) -> float | None:
-    """The loss of the best output that ignores the input: one number for each output unit, the same for every input.
-
-    That is all zeros, or better where the units are fewer than the inputs: fitted to a batch that is smaller than the
-    number of classes, a constant would know the batch's labels by heart.
-
-    None where the output has no single tensor that the loss reads, is too large to search, or the search fails.
-    """
+    """The loss of the best output that ignores the input; None where the output has no single tensor to search."""
     tensors = output_tensors(output)
-    if len(tensors) != 1 or tensors[0].dim() == 0 or tensors[0].numel() > CONSTANT_ELEMENTS:
+    if len(tensors) != 1:
         return None
-    shape = tensors[0].shape
-    # Units lie on the last axis, or on the second one of images and sequences of channels.
-    axes = {len(shape) - 1, 1} if len(shape) > 1 else {0}
-    fitted = [axis for axis in axes if len(shape) > 1 and tensors[0].numel() >= shape[axis] ** 2]
-    try:
-        values = [float(loss(_replace(output, tensors[0], torch.zeros_like(tensors[0]))).sum())]
-        values += [_fit_constant(loss, output, tensors[0], axis) for axis in fitted]
-    except Exception:  # the user's loss may want more of the output than its tensor
-        return None
-    found = [value for value in values if math.isfinite(value)]
-    return min(found) if found else None
+    (tensor,) = tensors
 
+    def of(values: npt.NDArray[np.float64]) -> tuple[torch.Tensor, torch.Tensor]:
+        guess = torch.tensor(values, dtype=tensor.dtype, device=tensor.device, requires_grad=True)
+        return guess, loss(_replace(output, tensor, guess.expand(tensor.shape))).sum()
 
-def _fit_constant(loss: Loss, output: Any, tensor: torch.Tensor, axis: int) -> float:
-    """The loss of the best constant along one axis."""
-    size = [1] * tensor.dim()
-    size[axis] = tensor.shape[axis]
-    guess = torch.zeros(size, dtype=tensor.dtype, device=tensor.device, requires_grad=True)
-    optimizer = torch.optim.LBFGS([guess], max_iter=CONSTANT_STEPS, line_search_fn="strong_wolfe")
+    def slope(values: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        guess, value = of(values)
+        (gradient,) = torch.autograd.grad(value, guess)
+        return float(value.detach()), gradient.real.double().cpu().numpy()
 
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad()
-        value = loss(_replace(output, tensor, guess.expand(tensor.shape))).sum()
-        value.backward()
-        return value
+    def value(values: npt.NDArray[np.float64]) -> float:
+        with torch.no_grad():
+            return float(of(values)[1])
 
-    optimizer.step(closure)
-    with torch.no_grad():
-        return float(loss(_replace(output, tensor, guess.expand(tensor.shape))).sum())
+    return loss_core.best_constant(tuple(tensor.shape), value, slope)
 
 
 def _replace(output: Any, old: torch.Tensor, new: torch.Tensor) -> Any:

@@ -3,40 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from penstock.torch.measure.blocks import SMALL, real_float
+from penstock.torch.measure.blocks import real_float
+from penstock.tracing.readings import MOSTLY_ZERO, SAMPLE_SIZE, SMALL, Reading
 
-SAMPLE_SIZE = 1024
-"""Values kept of each signal to evaluate a function's slope on: 3 % standard error on a share of one half is
-enough to tell 0.7 from 0.9."""
-
-MOSTLY_ZERO = 0.5
-"""Dead units are only counted where at least this share of the elements is zero: elsewhere few can be dead."""
-
-
-@dataclass(slots=True)
-class Reading:
-    """What was measured of one signal."""
-
-    shape: tuple[int, ...]
-    dtype: str
-    rms: float
-    mean: float
-    zero_share: float
-    nonfinite_share: float
-    subnormal_share: float
-    correlation: float | None
-    dead: dict[int, int]
-    sample: npt.NDArray[np.float64]
-    grad_rms: float | None = None
-    grad_nonfinite_share: float = 0.0
-    grad_subnormal_share: float = 0.0
-    grad_sample: npt.NDArray[np.float64] | None = None
+# The numbers are those of `penstock.tracing.readings`, taken with PyTorch where the tensor lies: on its device, in its
+# memory's own order and on all threads. NumPy would have to copy every signal first.
 
 
 class StatsMeter:
@@ -50,17 +27,22 @@ class StatsMeter:
         self.readings: dict[int, Reading] = {}
         self._batch_size = batch_size
 
-    def forward(self, number: int, tensor: torch.Tensor) -> None:
+    def forward(self, number: int, tensor: torch.Tensor, unit_axis: int | None) -> None:
         """A signal was made."""
         if measurable(tensor):
             with torch.no_grad():
-                self.readings[number] = _read(tensor.detach(), self._batch_size)
+                self.readings[number] = _read(tensor.detach(), self._batch_size, unit_axis)
 
     def hook(self, number: int, tensor: torch.Tensor) -> None:
         """A signal has got its place in the autograd graph: ask for its gradient."""
-        reading = self.readings.get(number)
-        if reading is not None:
-            tensor.register_hook(lambda grad: _read_gradient(reading, grad))
+        if number in self.readings:
+            tensor.register_hook(lambda grad: self._returned(number, grad))
+
+    def _returned(self, number: int, grad: torch.Tensor) -> None:
+        """Of a tensor that several operations changed in place, the last gradient to come is kept."""
+        if measurable(grad):
+            with torch.no_grad():
+                self.readings[number] = _with_gradient(self.readings[number], grad.detach())
 
 
 def measurable(tensor: torch.Tensor) -> bool:
@@ -75,11 +57,12 @@ def measurable(tensor: torch.Tensor) -> bool:
     )
 
 
-def _read(tensor: torch.Tensor, batch_size: int | None) -> Reading:
+def _read(tensor: torch.Tensor, batch_size: int | None, unit_axis: int | None) -> Reading:
     x = real_float(tensor)
     count = x.numel()
     mean, rms, correlation = _moments(x, batch_size)
     zeros = 1.0 - float(torch.count_nonzero(x)) / count
+    known = unit_axis is not None and unit_axis < tensor.dim()
     return Reading(
         shape=tuple(tensor.shape),
         dtype=str(tensor.dtype).removeprefix("torch."),
@@ -89,7 +72,8 @@ def _read(tensor: torch.Tensor, batch_size: int | None) -> Reading:
         nonfinite_share=0.0 if math.isfinite(rms) else _share(~torch.isfinite(x)),
         subnormal_share=_subnormal_share(tensor, rms),
         correlation=correlation,
-        dead=_dead(x, zeros),
+        dead=_dead(x, unit_axis, zeros) if known and unit_axis is not None else None,
+        units=tensor.shape[unit_axis] if known and unit_axis is not None else None,
         sample=_sample(x),
     )
 
@@ -165,15 +149,11 @@ def _subnormal_share(tensor: torch.Tensor, rms: float) -> float:
     return float(((size > 0) & (size < tiny)).sum()) / nonzero if nonzero else 0.0
 
 
-def _dead(x: torch.Tensor, zero_share: float) -> dict[int, int]:
-    """For the two usual axes of units (1 and the last), how many units are zero for the whole batch."""
+def _dead(x: torch.Tensor, axis: int, zero_share: float) -> int:
+    """How many units are zero for the whole batch."""
     if zero_share < MOSTLY_ZERO or x.dim() < 2:
-        return {}
-    counts: dict[int, int] = {}
-    for axis in {1, x.dim() - 1}:
-        others = [a for a in range(x.dim()) if a != axis]
-        counts[axis] = int((x.abs().amax(dim=others) == 0).sum())
-    return counts
+        return 0
+    return int((x.abs().amax(dim=[a for a in range(x.dim()) if a != axis]) == 0).sum())
 
 
 def _sample(x: torch.Tensor) -> npt.NDArray[np.float64]:
@@ -183,14 +163,13 @@ def _sample(x: torch.Tensor) -> npt.NDArray[np.float64]:
     return chosen.double().cpu().numpy()
 
 
-def _read_gradient(reading: Reading, grad: torch.Tensor) -> None:
-    """Accumulates: a tensor that several operations changed in place has one gradient each."""
-    if not measurable(grad):
-        return
-    with torch.no_grad():
-        x = real_float(grad.detach())
-        rms = rms_of(x)
-        reading.grad_rms = rms
-        reading.grad_nonfinite_share = 0.0 if math.isfinite(rms) else _share(~torch.isfinite(x))
-        reading.grad_subnormal_share = _subnormal_share(grad, rms)
-        reading.grad_sample = _sample(x)
+def _with_gradient(reading: Reading, grad: torch.Tensor) -> Reading:
+    x = real_float(grad)
+    rms = rms_of(x)
+    return replace(
+        reading,
+        grad_rms=rms,
+        grad_nonfinite_share=0.0 if math.isfinite(rms) else _share(~torch.isfinite(x)),
+        grad_subnormal_share=_subnormal_share(grad, rms),
+        grad_sample=_sample(x),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -14,15 +14,12 @@ from penstock.geometry import Geometry
 from penstock.graph import Graph
 from penstock.signals import ParameterStats
 from penstock.torch.measure.blocks import BLOCK, Totals, blocks, flat, real_float, rest, totals
+from penstock.tracing import weights
+from penstock.tracing.readings import Range
+from penstock.tracing.weights import HUGE, REPEATS, SAMPLE, Held
 
-HUGE = 1e10
-"""No initializer draws a weight of this size; uninitialized memory often holds some."""
-
-REPEATS = (2, 3, 4, 5, 6, 7, 8, 16, 32, 64)
-"""Numbers of blocks that are looked for: those of ranks, heads and gates."""
-
-SAMPLE = 65536
-"""Elements of a parameter that are looked at for subnormal numbers; only if there are any, all are."""
+# The numbers are those of `penstock.tracing.weights`, taken with PyTorch where the parameter lies: on its device, block
+# by block, without a float32 copy of a model in half precision.
 
 GradientRms = Mapping[str, float]
 
@@ -41,27 +38,24 @@ def measure_parameters(
         declared: axis roles and roles that the layers declare.
         gradients: RMS of each gradient that came.
     """
-    ties = _ties(model)
-    made: dict[str, ParameterStats] = {}
-    tensors: dict[str, torch.Tensor] = {}
-    for name, names in ties.items():
-        parameter = model.get_parameter(name)
-        geometry = next(
-            (n.geometry for n in graph.users(name) if n.kind == "contraction" and n.parameters[0] == name), None
-        )
-        known = declared.get(name)
-        geometry = geometry or (known.geometry if known else None)
-        made[name] = replace(
-            measure(name, parameter.detach(), geometry if geometry and geometry.is_weight else None),
-            role=role_of(name, graph, known.role if known else None, is_scalar=parameter.numel() == 1),
-            geometry=geometry,
+    held: dict[str, Held] = {}
+    for name, names in _ties(model).items():
+        parameter, known = model.get_parameter(name), declared.get(name)
+        held[name] = Held(
+            parameter.detach(),
+            _kind(parameter.dtype),
+            role=known.role if known else None,
+            geometry=known.geometry if known else None,
             grad_rms=gradients.get(name),
-            uses=len(graph.users(name)),
             trainable=parameter.requires_grad,
             ties=tuple(names[1:]),
         )
-        tensors[name] = parameter.detach()
-    return _with_twins(made, tensors)
+    return weights.measure_parameters(graph, held, measure=measure, equal=torch.equal)
+
+
+def _kind(dtype: torch.dtype) -> Range:
+    tiny = torch.finfo(dtype if dtype.is_floating_point or dtype.is_complex else torch.float32).tiny
+    return Range(str(dtype).removeprefix("torch."), tiny)
 
 
 def _ties(model: nn.Module) -> dict[str, list[str]]:
@@ -72,29 +66,9 @@ def _ties(model: nn.Module) -> dict[str, list[str]]:
     return {group[0]: group for group in names.values()}
 
 
-def role_of(name: str, graph: Graph, declared: str | None, *, is_scalar: bool = False) -> str:
-    """What a parameter is for: as its use shows it, or else as its layer declares it."""
-    # A weight is one, also where it first met a constant (the zero state of a recurrent loop).
-    for node in sorted(graph.users(name), key=lambda n: n.kind != "contraction"):
-        place = node.parameters.index(name)
-        if node.kind == "contraction":
-            lookup = node.geometry is not None and node.geometry.lookup
-            if place == 0:
-                return "embedding" if lookup else "weight"
-            return "bias" if declared in (None, "other") else declared
-        if node.kind == "norm" and is_scalar:
-            return "gate"
-        if node.kind == "norm":
-            return declared if declared in ("scale", "offset") else ("scale", "offset")[min(place, 1)]
-        if node.kind in ("gate", "sum") and declared in (None, "other"):
-            return "gate" if node.kind == "gate" else "position"
-    return declared or "other"
-
-
-def measure(name: str, parameter: torch.Tensor, geometry: Geometry | None) -> ParameterStats:
+def measure(name: str, parameter: torch.Tensor, kind: Range, geometry: Geometry | None) -> ParameterStats:
     """The numbers of one parameter alone."""
-    dtype = str(parameter.dtype).removeprefix("torch.")
-    base = ParameterStats(name, tuple(parameter.shape), dtype, "other", geometry, 0.0)
+    base = ParameterStats(name, tuple(parameter.shape), kind.name, "other", geometry, 0.0)
     if parameter.numel() == 0 or parameter.is_meta or parameter.layout != torch.strided:
         return base
     x = torch.view_as_real(parameter.resolve_conj()) if parameter.is_complex() else parameter
@@ -109,7 +83,7 @@ def measure(name: str, parameter: torch.Tensor, geometry: Geometry | None) -> Pa
         max_abs=sums.peak,
         zero_share=1.0 - sums.nonzero / sums.count,
         nonfinite_share=sums.nonfinite / sums.count,
-        garbage_share=_garbage_share(x, sums.peak, parameter.dtype),
+        garbage_share=_garbage_share(x, sums.peak, kind.tiny),
         outlier=_outlier(x, sums),
         units=units,
         distinct_units=distinct,
@@ -118,9 +92,8 @@ def measure(name: str, parameter: torch.Tensor, geometry: Geometry | None) -> Pa
     )
 
 
-def _garbage_share(x: torch.Tensor, peak: float, dtype: torch.dtype) -> float:
+def _garbage_share(x: torch.Tensor, peak: float, tiny: float) -> float:
     """Share of elements that are subnormal or huge; only looked for where the scale is suspicious or spread wide."""
-    tiny = torch.finfo(torch.float32 if dtype == torch.bfloat16 or not dtype.is_floating_point else dtype).tiny
     values = flat(x)
     size = real_float(values[:: max(1, values.numel() // SAMPLE)]).abs()
     suspicious = peak > HUGE or bool(((size > 0) & (size < tiny)).any())
@@ -202,22 +175,3 @@ def _block_rms(x: torch.Tensor, geometry: Geometry | None) -> tuple[float, ...]:
         return ()
     parts = x.split(list(geometry.blocks), dim=geometry.out_axes[0])
     return tuple(totals(p).rms for p in parts)
-
-
-def _with_twins(made: dict[str, ParameterStats], tensors: Mapping[str, torch.Tensor]) -> dict[str, ParameterStats]:
-    """Mark parameters with the values of an earlier one; equal numbers only point at candidates, the bits decide."""
-    seen: dict[tuple[object, ...], list[str]] = {}
-    for name, stats in made.items():
-        constant = stats.rms == 0.0 or math.isclose(abs(stats.mean), stats.rms, rel_tol=1e-6)
-        if constant or tensors[name].numel() < 2:
-            continue
-        twin = _twin(name, seen.setdefault((stats.shape, stats.dtype, stats.rms, stats.max_abs), []), tensors)
-        if twin is not None:
-            made[name] = replace(stats, twin=twin)
-    return made
-
-
-def _twin(name: str, candidates: list[str], tensors: Mapping[str, torch.Tensor]) -> str | None:
-    found: Sequence[str] = [c for c in candidates if torch.equal(tensors[c], tensors[name])]
-    candidates.append(name)
-    return found[0] if found else None

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from penstock.torch.trace.values import Signal, Value, Weight
+from penstock.tracing.values import Signal, Value, Weight
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from penstock.errors import ShapeError
 from penstock.geometry import Geometry
 from penstock.graph import Kind
 from penstock.torch.trace import ops
-from penstock.torch.trace.recording import Recording, Step
-from penstock.torch.trace.values import Axes, Constant, Weight
+from penstock.tracing.recording import Recording, Step
+from penstock.tracing.values import Axes, Constant, Weight
 
 if TYPE_CHECKING:
     from penstock.torch.trace.call import Call
@@ -37,7 +37,9 @@ def matmul(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
         return
     inputs = call.nodes or _sources(call)
     geometry = _geometry(tracer, weight, tensor, *roles) if roles else None
-    step = Step("contraction", call.op, inputs, parameters=weight.names + biases, geometry=geometry, unit_axis=column)
+    step = Step(
+        "contraction", call.op, inputs, parameters=weight.names + biases, geometry=geometry, unit_axes=(column,)
+    )
     tracer.add(step, out, write=call.writes)
 
 
@@ -62,7 +64,7 @@ def convolution(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
             transposed=transposed,
         )
     names = tuple(dict.fromkeys((*value.names, *call.names)))
-    step = Step("contraction", call.op, call.nodes, parameters=names, geometry=geometry, unit_axis=1)
+    step = Step("contraction", call.op, call.nodes, parameters=names, geometry=geometry, unit_axes=(1,))
     tracer.add(step, made[0])
 
 
@@ -75,7 +77,7 @@ def bilinear(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
     geometry = None
     if value.axes == ((0,), (1,), (2,)):
         geometry = Geometry(tuple(call.tensors[1].shape), in_axes=(1, 2), out_axes=(0,), bilinear=True)
-    step = Step("contraction", "bilinear", call.nodes, parameters=value.names, geometry=geometry, unit_axis=1)
+    step = Step("contraction", "bilinear", call.nodes, parameters=value.names, geometry=geometry, unit_axes=(1,))
     tracer.add(step, made[0])
 
 
@@ -97,7 +99,7 @@ def lookup(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
         call.nodes or _sources(call),
         parameters=call.names,
         geometry=geometry,
-        unit_axis=made[0].dim() - 1,
+        unit_axes=(made[0].dim() - 1,),
     )
     tracer.add(step, made[0])
 

@@ -11,8 +11,9 @@ from penstock.torch.trace import ops
 from penstock.torch.trace.call import Call
 from penstock.torch.trace.contraction import bilinear, convolution, lookup, matmul
 from penstock.torch.trace.elementwise import elementwise, scalar_function
-from penstock.torch.trace.recording import Step
-from penstock.torch.trace.values import Constant, Signal, Weight, view_axes
+from penstock.torch.trace.values import view_axes
+from penstock.tracing.recording import Step
+from penstock.tracing.values import Constant, Signal, Weight
 
 if TYPE_CHECKING:
     from penstock.torch.trace.tracer import Tracer
@@ -99,20 +100,19 @@ def _alias(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
     for tensor in made:
         if not tensor.is_floating_point() and not tensor.is_complex():
             continue
-        axis = _follow(call, source, tensor, signal.unit_axis)
-        tracer.values.set(tensor, Signal(signal.node, axis))
+        tracer.values.set(tensor, Signal(signal.node, _follow(call, source, tensor, signal.unit_axis)))
 
 
-def _follow(call: Call, before: torch.Tensor, after: torch.Tensor, axis: int | None) -> int | None:
-    """Where the axis of units lies after a view."""
+def _follow(call: Call, before: torch.Tensor, after: torch.Tensor, axis: int | None) -> tuple[int, ...]:
+    """Where the axis of units lies after a view; () where it is none any more."""
     if axis is None:
-        return None
+        return ()
     axes = tuple((i,) for i in range(before.dim()))
     moved = view_axes(call.op, axes, tuple(before.shape), tuple(after.shape), call.args[1:])
     places = [j for j, group in enumerate(moved or ()) if axis in group]
     if len(places) != 1 or (moved or ())[places[0]] != (axis,) or after.shape[places[0]] != before.shape[axis]:
-        return None
-    return places[0]
+        return ()
+    return (places[0],)
 
 
 def _move(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
@@ -127,16 +127,15 @@ def _move(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
         return
     for tensor in made:
         if tensor.is_floating_point() or tensor.is_complex():
-            axis = _follow(call, first, tensor, call.signals[0].unit_axis) if tensor.dim() == first.dim() else None
-            step = Step("move", call.op, call.nodes, parameters=call.names, unit_axis=axis)
+            units = _follow(call, first, tensor, call.signals[0].unit_axis) if tensor.dim() == first.dim() else ()
+            step = Step("move", call.op, call.nodes, parameters=call.names, unit_axes=units)
             tracer.add(step, tensor, write=call.writes)
 
 
 def _alias_masked(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
     """A masked signal is the same signal: the -inf of an attention mask must not enter its statistics."""
     for tensor in made:
-        value = Signal(call.signals[0].node, call.signals[0].unit_axis)
-        (tracer.values.wrote if call.writes else tracer.values.set)(tensor, value)
+        tracer.hold(tensor, call.signals[0], write=call.writes)
 
 
 def _copy(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
@@ -163,15 +162,15 @@ def _whole(tracer: Tracer, number: int) -> int:
 
 def _norm(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
     batch_like = "layer" not in call.op and "rms" not in call.op
-    axis = 1 if batch_like else made[0].dim() - 1
+    units = (1,) if batch_like else (made[0].dim() - 1,)
     first = (call.nodes[0],)
-    tracer.add(Step("norm", call.op, first, parameters=call.names, unit_axis=axis), made[0], write=call.writes)
+    tracer.add(Step("norm", call.op, first, parameters=call.names, unit_axes=units), made[0], write=call.writes)
 
 
 def _mix(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
-    axis = 1 if "pool" in call.op and made[0].dim() > 2 else None
+    units = (1,) if "pool" in call.op and made[0].dim() > 2 else ()
     name = "attention" if call.op in ops.ATTENTION else "softmax" if call.op in ops.SOFTMAX else call.op
-    tracer.add(Step("mix", name, call.nodes, parameters=call.names, unit_axis=axis), made[0], write=call.writes)
+    tracer.add(Step("mix", name, call.nodes, parameters=call.names, unit_axes=units), made[0], write=call.writes)
 
 
 def _reduction(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
@@ -188,6 +187,7 @@ def _reduction(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
             else axis
         )
     exponentials = before.op == "exp" and call.op == "sum"
+    reduced = _reduced(call, call.tensors[0].dim())
     for tensor in made:
         if not tensor.is_floating_point():
             continue
@@ -195,12 +195,22 @@ def _reduction(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:
             kind,
             call.op,
             (source,),
-            unit_axis=axis,
+            unit_axes=() if axis is None else (axis,),
             statistic_of=tracer.recording.origin(source) if before.statistic_of is None else before.statistic_of,
             peak=call.op in ops.PEAK or before.peak,
             total=exponentials or call.op in ops.LOG_SUM or before.total,
+            reduced=reduced,
         )
         tracer.add(step, tensor)
+
+
+def _reduced(call: Call, rank: int) -> tuple[int, ...]:
+    """The axes that a reduction takes together."""
+    place = 2 if call.op in ("linalg_vector_norm", "norm") else 1
+    given = call.args[place] if len(call.args) > place else call.kwargs.get("dim")
+    if type(given) is int:
+        return (given % max(rank, 1),)
+    return tuple(a % rank for a in given) if isinstance(given, (list, tuple)) and given else tuple(range(rank))
 
 
 def _glu(tracer: Tracer, call: Call, made: list[torch.Tensor]) -> None:

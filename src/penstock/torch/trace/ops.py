@@ -33,10 +33,7 @@ POINTWISE = frozenset(
     "bitwise_and bitwise_or".split()
 )
 
-ADD = frozenset("add sub rsub".split())
-WEIGHTED_SUM = frozenset("addcmul addcdiv lerp".split())
 PRELU = frozenset("prelu _prelu_kernel".split())
-MULTIPLY = frozenset("mul div true_divide".split())
 
 # Weights times signal, when one operand comes from a parameter; a product of two signals otherwise.
 MATMUL = frozenset("mm addmm bmm baddbmm mv addmv dot _scaled_mm _grouped_mm".split())

@@ -9,8 +9,8 @@ import torch
 
 from penstock.geometry import Geometry
 from penstock.torch.trace import ops
-from penstock.torch.trace.recording import Step
-from penstock.torch.trace.values import Signal, Weight
+from penstock.tracing.recording import Step
+from penstock.tracing.values import Signal, Weight
 
 if TYPE_CHECKING:
     from penstock.torch.trace.tracer import Tracer
@@ -39,7 +39,7 @@ def record_recurrent(tracer: Tracer, name: str, args: Sequence[Any], result: Any
         made += tuple(_contraction(tracer, name, gates, m, biases, i, inputs) for i, m in enumerate(matrices))
     for tensor in _flatten((result,)):
         if tensor.is_floating_point():
-            tracer.add(Step("other", name, made or inputs, unit_axis=tensor.dim() - 1), tensor)
+            tracer.add(Step("other", name, made or inputs, unit_axes=(tensor.dim() - 1,)), tensor)
 
 
 def _contraction(

@@ -19,16 +19,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from penstock.torch.trace import ops
 from penstock.torch.trace.interpret import interpret
-from penstock.torch.trace.recording import Recording, Step
 from penstock.torch.trace.recurrent import record_recurrent
-from penstock.torch.trace.values import Constant, Signal, Value, ValueTable
+from penstock.torch.trace.values import ValueTable
+from penstock.tracing.recording import Recording, Step
+from penstock.tracing.values import Constant, Signal, Value
 
 
 class Meter(Protocol):
     """What wants to see each signal as it is made."""
 
-    def forward(self, number: int, tensor: torch.Tensor) -> None:
-        """A signal was made."""
+    def forward(self, number: int, tensor: torch.Tensor, unit_axis: int | None) -> None:
+        """A signal was made, whose units lie along an axis."""
         ...
 
     def hook(self, number: int, tensor: torch.Tensor) -> None:
@@ -139,23 +140,21 @@ class Tracer(TorchDispatchMode):
         number = self._append(step, tensor)
         if self._intervene is not None:
             self._intervene(step, number, tensor)
-        value = Signal(number, step.unit_axis)
-        if write:
-            self.values.wrote(tensor, value)
-        else:
-            self.values.set(tensor, value)
+        self.hold(tensor, Signal(number, step.unit_axes), write=write)
+
+    def hold(self, tensor: torch.Tensor, value: Value, *, write: bool = False) -> None:
+        """Say what a tensor holds; with `write`, in memory that others may see."""
+        (self.values.wrote if write else self.values.set)(tensor, value)
 
     def add_unseen(self, step: Step) -> int:
         """Record a step whose result no tensor shows (inside a recurrent layer); returns its number."""
         return self._append(step, None)
 
     def _append(self, step: Step, tensor: torch.Tensor | None) -> int:
-        number = len(self.recording.steps)
-        step.path = step.path or self._stack[-1]
-        step.shape = () if tensor is None or tensor.is_nested else tuple(tensor.shape)
-        self.recording.steps.append(step)
+        shape = () if tensor is None or tensor.is_nested else tuple(tensor.shape)
+        number = self.recording.add(step, shape, self._stack[-1])
         if self._meter is not None and tensor is not None:
-            self._meter.forward(number, tensor)
+            self._meter.forward(number, tensor, step.unit_axis)
             self._pending.append((number, tensor))
         return number
 

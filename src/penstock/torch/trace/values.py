@@ -1,50 +1,15 @@
-"""What the tracer knows of each tensor that it has seen: a signal, something made of parameters, or a constant."""
+"""What each tensor holds that the tracer has seen, and how views of parameters lie over them."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from penstock.torch.trace.recording import Program
-
-Axes = tuple[tuple[int, ...], ...]
-"""For each axis of a view, the axes of the parameter that it runs over; () where it runs over none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """A tensor that holds signal number `node`; `unit_axis` counts from the front, None where unknown."""
-
-    node: int
-    unit_axis: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Weight:
-    """A tensor made of parameters alone; `axes` says how it lies over the first of them, None where unknown."""
-
-    names: tuple[str, ...]
-    axes: Axes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Constant:
-    """A tensor made of neither: masks, positions, zeros.
-
-    `inputs` are the integer inputs that it comes from; a mask that compares signal `mask_of` has a `program`.
-    """
-
-    inputs: tuple[int, ...] = ()
-    mask_of: int | None = None
-    program: Program | None = None
-
-
-Value = Signal | Weight | Constant
+from penstock.tracing.values import Axes, Constant, Signal, Value, Weight, regroup
 
 
 class ValueTable:
@@ -85,7 +50,7 @@ class ValueTable:
         if storage in self._writes:
             written, newer, _ = self._writes[storage]
             if written > born and isinstance(newer, Signal):
-                return Signal(newer.node, value.unit_axis if isinstance(value, Signal) else None)
+                return Signal(newer.node, value.unit_axes if isinstance(value, Signal) else ())
         return value
 
     def _forgetter(self, key: int) -> Callable[[Any], None]:
@@ -126,7 +91,7 @@ def view_axes(
         return ((),) * (len(after) - rank) + axes
     if len(after) == rank and op not in ("view", "reshape", "_unsafe_view"):
         return axes  # slices, casts, copies, expansions, elementwise
-    return _regroup(axes, before, after)
+    return regroup(axes, before, after)
 
 
 def _order(op: str, rank: int, args: tuple[Any, ...]) -> list[int]:
@@ -137,29 +102,3 @@ def _order(op: str, rank: int, args: tuple[Any, ...]) -> list[int]:
     i, j = (args[0] % rank, args[1] % rank) if op in ("transpose", "swapaxes") else (0, rank - 1)
     order[i], order[j] = order[j], order[i]
     return order if op != "numpy_T" else list(range(rank))[::-1]
-
-
-def _regroup(axes: Axes, before: tuple[int, ...], after: tuple[int, ...]) -> Axes | None:
-    """Follow axes through a reshape: runs of old axes whose product equals a run of new ones."""
-    result: list[tuple[int, ...]] = []
-    i = j = 0
-    while j < len(after) or i < len(before):
-        old = before[i] if i < len(before) else 1
-        new = after[j] if j < len(after) else 1
-        first_i, first_j = i, j
-        i, j = min(i + 1, len(before)), min(j + 1, len(after))
-        while old != new:
-            if old < new and i < len(before):
-                old *= before[i]
-                i += 1
-            elif new < old and j < len(after):
-                new *= after[j]
-                j += 1
-            else:
-                return None
-        merged = tuple(dict.fromkeys(a for group in axes[first_i:i] for a in group))
-        made = after[first_j:j]
-        result.extend(merged if size != 1 or len(made) == 1 else () for size in made)
-        if i == first_i and j == first_j:
-            return None
-    return tuple(result)
