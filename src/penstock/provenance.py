@@ -3,12 +3,50 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
 
 Path = Literal["direct", "meta"]
+FEWEST = 16
+"""Smaller parameters may be equal by chance."""
 PATHS: tuple[Path, ...] = ("direct", "meta")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a call asks of a matrix, beyond mean and standard deviation of all elements.
+
+    Attributes:
+        gain: length of its rows, or columns where they are fewer, which are orthogonal to each other; None if it asks
+            for none.
+        zeros: share of elements that are zero; None if it asks for none.
+        std: of the other elements.
+    """
+
+    gain: float | None = None
+    zeros: float | None = None
+    std: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FormMeasured:
+    """What a matrix that was asked for a form shows.
+
+    Attributes:
+        gram: largest deviation of G / gain^2 from the identity, with G the inner products of its rows, or columns where
+            they are fewer; NaN where no gain is asked for.
+        zeros: share of elements that are zero.
+        mean, std: of the other elements.
+    """
+
+    gram: float = math.nan
+    zeros: float = 0.0
+    mean: float = 0.0
+    std: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +58,7 @@ class Write:
         site: file and line, e.g. "transformers/modeling_utils.py:2319".
         asked: the call with its numbers, e.g. "normal_(std=0.02)".
         mean, std: the moments that the call asks for; None where it asks for none.
+        form: what the call asks for beyond that; None for nothing.
         share: of the tensor's elements.
         reads: it changes what was there (scales it, adds to it) and replaces nothing.
         made: it made the tensor (`torch.zeros`), rather than writing to one that was there.
@@ -40,6 +79,7 @@ class Write:
     overwritten_by: int | None = None
     was_mean: float = math.nan
     was_std: float = math.nan
+    form: Form | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +93,7 @@ class History:
         nonfinite: share of elements that were written and are NaN or infinite.
         mean, std: of the written finite elements.
         twin: an earlier tensor with the same values, drawn and not tied to this one.
+        form: what the tensor shows where its last call asked for a form; None elsewhere.
         missed: writes that hit a tensor computed from this one, and never came back to it.
     """
 
@@ -63,6 +104,7 @@ class History:
     std: float = 0.0
     twin: str | None = None
     missed: tuple[Write, ...] = ()
+    form: FormMeasured | None = None
 
     @property
     def last(self) -> Write | None:
@@ -117,6 +159,7 @@ class Audited:
         loads_through_meta: the library that the model belongs to builds it on the meta device whenever it loads it.
         library: name and version of the library that builds it, "" for none.
         notes: sentences about what could not be looked at and why.
+        hints: code of a finding -> how it is mended in the model's framework, where that is not PyTorch.
     """
 
     model: str
@@ -126,3 +169,33 @@ class Audited:
     loads_through_meta: bool = False
     library: str = ""
     notes: tuple[str, ...] = ()
+    hints: Mapping[str, str] = field(default_factory=dict)
+
+
+def history_of(values: npt.NDArray[Any]) -> History:
+    """What the values of a parameter show: how many are not finite, and the moments of the others."""
+    finite = values[np.isfinite(values)].astype(np.float64)
+    share = 1.0 - finite.size / values.size if values.size else 0.0
+    if not finite.size:
+        return History(nonfinite=share)
+    return History(nonfinite=share, mean=float(finite.mean()), std=float(finite.std()))
+
+
+def with_twins(
+    found: Iterable[tuple[TensorRecord, npt.NDArray[Any]]], *, fixed: Set[str] = frozenset()
+) -> dict[str, TensorRecord]:
+    """Records by name, each with the earlier one that holds the same values.
+
+    Args:
+        found: records of the direct path, with their values.
+        fixed: names of those whose values no random number decides; they have no twins, and constants have none.
+    """
+    made: dict[str, TensorRecord] = {}
+    seen: dict[tuple[object, ...], str] = {}
+    for record, values in found:
+        history = record.shown
+        if values.size >= FEWEST and history.std > 0.0 and record.name not in fixed:
+            first = seen.setdefault((record.shape, values.tobytes()), record.name)
+            history = history if first == record.name else replace(history, twin=first)
+        made[record.name] = replace(record, direct=history)
+    return made

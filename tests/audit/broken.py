@@ -171,6 +171,45 @@ def logarithm(low: float) -> Build:
     return linear(lambda layer: nn.init.constant_(layer.weight, low).log_())
 
 
+def unseen(write: Callable[[Tensor], object], change: Callable[[Tensor], object]) -> Build:
+    """Initialize a weight, then change it where no operation shows."""
+
+    def both(layer: nn.Linear) -> None:
+        write(layer.weight)
+        if not layer.weight.is_meta:
+            change(layer.weight.detach().numpy())
+
+    return linear(both)
+
+
+def nothing(weight: object) -> None:
+    """Change nothing."""
+
+
+def one_row_longer(weight) -> None:
+    weight[1] *= 1.02
+
+
+def two_rows_equal(weight) -> None:
+    weight[1] = weight[0]
+
+
+def dense(weight) -> None:
+    weight[weight == 0.0] = 1e-3
+
+
+def louder(weight) -> None:
+    weight *= 1.5
+
+
+def orthogonal(weight: Tensor) -> None:
+    nn.init.orthogonal_(weight, gain=1.5)
+
+
+def sparse(weight: Tensor) -> None:
+    nn.init.sparse_(weight, sparsity=0.8, std=0.1)
+
+
 CASES = (
     Case("never written", "U101", "error", "scale", lambda: Scale("never"), Resettable),
     Case("lost on meta", "U101", "warning", "scale", lambda: Scale("made"), Resettable),
@@ -198,5 +237,9 @@ CASES = (
         linear(lambda layer: nn.init.normal_(layer.weight, std=1e-9), dtype=torch.float16),
         linear(lambda layer: nn.init.normal_(layer.weight, std=1e-2), dtype=torch.float16),
     ),
+    Case("a longer row", "U106", "error", "weight", unseen(orthogonal, one_row_longer), unseen(orthogonal, nothing)),
+    Case("equal rows", "U106", "error", "weight", unseen(orthogonal, two_rows_equal), unseen(orthogonal, nothing)),
+    Case("filled zeros", "U106", "error", "weight", unseen(sparse, dense), unseen(sparse, nothing)),
+    Case("louder rest", "U106", "error", "weight", unseen(sparse, louder), unseen(sparse, nothing)),
     Case("deep copy", "S102", "error", "1.weight", copies, tied),
 )

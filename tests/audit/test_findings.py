@@ -9,6 +9,8 @@ from torch import nn
 
 import penstock
 from penstock.checks.registry import CHECKS
+from penstock.provenance import Form
+from penstock.torch.audit.measure import form_of
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -130,6 +132,47 @@ def test_the_std_that_each_initializer_asks_for(initializer, std):
     report = penstock.audit(linear(lambda layer: initializer(layer.weight)))
     assert report.findings == ()
     assert report.audited.tensors["weight"].direct.last.std == pytest.approx(std, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda layer: nn.init.orthogonal_(layer.weight, gain=0.1),
+        lambda layer: nn.init.orthogonal_(layer.weight, gain=-2.0),
+        lambda layer: nn.init.orthogonal_(layer.weight[:20].view(20, 4, 4, 4)),
+        lambda layer: nn.init.orthogonal_(layer.weight).mul_(2.0),
+        lambda layer: nn.init.sparse_(layer.weight, sparsity=0.01),
+        lambda layer: nn.init.sparse_(layer.weight, sparsity=1.0),
+        lambda layer: nn.init.sparse_(layer.weight, sparsity=0.5).add_(1.0),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_matrices_of_a_form_that_are_as_asked_or_changed_in_sight(write, dtype):
+    assert penstock.audit(linear(write, dtype=dtype)).findings == ()
+
+
+def test_what_is_measured_of_a_form():
+    """0.1 of 64 rows is 7 after rounding up; a draw without a form has none."""
+    forms = [
+        penstock.audit(linear(write)).audited.tensors["weight"].direct.form
+        for write in (
+            lambda layer: nn.init.orthogonal_(layer.weight),
+            lambda layer: nn.init.sparse_(layer.weight, sparsity=0.1, std=0.5),
+            lambda layer: nn.init.normal_(layer.weight),
+        )
+    ]
+    assert forms[2] is None
+    assert forms[0].gram < 1e-5
+    assert forms[1].zeros == 7 / 64
+    # The std of n normal numbers has the standard error std / sqrt(2 n).
+    assert abs(forms[1].std - 0.5) < 5 * 0.5 / (2 * 57 * 64) ** 0.5
+
+
+def test_a_normal_draw_is_not_orthogonal():
+    """What the limit of 1 % is held against: inner products of 64 normal numbers have the standard error 1 / 8."""
+    weight = torch.randn(64, 64, generator=torch.Generator().manual_seed(0)) / 8
+    assert form_of(weight, Form(gain=1.0)).gram > 0.125
+    assert form_of(torch.linalg.qr(weight).Q * 1.01, Form(gain=1.0)).gram == pytest.approx(0.0201, abs=1e-4)
 
 
 def test_ties_are_one_tensor():

@@ -40,6 +40,7 @@ from penstock.recipes import (
     UniformGate,
     VarianceScaling,
     ZerO,
+    ZeroRows,
     he_normal,
 )
 
@@ -125,6 +126,10 @@ SPECIAL: dict[str, tuple[Recipe, dict[str, Geometry]]] = {
     "icnr of itself": (Icnr(Icnr(Normal(1.0), 2), 3, "tensorflow"), {"conv": GEOMETRIES["conv"]}),
     "blocks": (BLOCKS, {"qkv": GEOMETRIES["qkv"]}),
     "per_block": (FORGET, {"bias": BIAS}),
+    "zero_rows": (
+        ZeroRows(Normal(0.5), (7,)),
+        {name: GEOMETRIES[name] for name in ("embedding", "linear", "wide")} | {"bias": Geometry((960,))},
+    ),
     "chrono": (Chrono(100.0), {"gates": GATES}),
     "chrono of a GRU": (Chrono(50.0, 3, 1, None), {"bias": BIAS}),
     "uniform_gate": (UniformGate(), {"gates": GATES}),

@@ -50,7 +50,8 @@ def _audit(audited: Audited) -> Iterator[Finding]:
             observation=f"{number(100 * history.nonfinite)} % of its elements were written as NaN or infinite; none "
             f"may be.{by}",
             cause="a division by zero, the logarithm of 0 or a number too large for the type in an initializer",
-            hint="compute it in float32 and away from 0, e.g. torch.log(u.clamp(min=1e-4))",
+            hint=audited.hints.get(CHECK.code)
+            or "compute it in float32 and away from 0, e.g. torch.log(u.clamp(min=1e-4))",
             value=history.nonfinite,
             threshold=0.0,
             others=others_of(tensor.name for tensor, _ in bad[1:]),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from penstock.checks.check import Check
 from penstock.checks.finding import Finding
 from penstock.checks.places import number, others_of
 from penstock.checks.thresholds import AUDIT_MIN_SIZE, AUDIT_ROUNDING, AUDIT_SIGMAS
-from penstock.provenance import Audited, History, TensorRecord, Write
+from penstock.provenance import Audited, Form, FormMeasured, History, TensorRecord, Write
 
 
 def _decided(history: History) -> Write | None:
@@ -40,30 +41,101 @@ def _wrong(tensor: TensorRecord) -> tuple[History, Write] | None:
     return None
 
 
-def _audit(audited: Audited) -> Iterator[Finding]:
-    groups: dict[tuple[str, str], list[tuple[TensorRecord, History, Write]]] = {}
-    for tensor in audited.tensors.values():
-        wrong = _wrong(tensor)
+def _wrong_form(tensor: TensorRecord) -> tuple[History, Write, str, float, float] | None:
+    """What is told of a matrix that has not the form asked for: a sentence, the measured number and its limit."""
+    for history in (tensor.direct, tensor.meta):
+        write = history.writes[-1] if history and history.writes else None
+        form, found = (write.form if write else None), (history.form if history else None)
+        if history is None or write is None or form is None or found is None:
+            continue
+        if form.gain is not None:
+            if not found.gram <= AUDIT_ROUNDING:
+                told = (
+                    f"asks for orthogonal rows (columns, where they are fewer) of length {number(form.gain)}; their "
+                    f"inner products, over {number(form.gain**2)}, differ from those by up to {number(found.gram)}. "
+                    f"Rounding explains {number(AUDIT_ROUNDING)}."
+                )
+                return history, write, told, found.gram, AUDIT_ROUNDING
+            continue
+        wrong = _wrong_zeros(form, found, tensor.size)
         if wrong is not None:
-            groups.setdefault((wrong[1].site, wrong[1].asked), []).append((tensor, *wrong))
-    for group in groups.values():
-        tensor, history, write = group[0]
-        for_mean, for_std = _limits(write, tensor.size)
+            return history, write, *wrong
+    return None
+
+
+def _wrong_zeros(form: Form, found: FormMeasured, size: int) -> tuple[str, float, float] | None:
+    """The share of zeros, then mean and std of the others, each against its standard error and rounding."""
+    zeros = form.zeros or 0.0
+    limit = AUDIT_SIGMAS * math.sqrt(zeros * (1.0 - zeros) / size) + 1.0 / size
+    if abs(found.zeros - zeros) > limit:
+        told = (
+            f"asks for {zeros:.4g} of the elements to be zero; {found.zeros:.4g} are. Chance explains {number(limit)}."
+        )
+        return told, abs(found.zeros - zeros), limit
+    rest = round((1.0 - found.zeros) * size)
+    if rest < AUDIT_MIN_SIZE:
+        return None
+    for_mean, for_std = _limits(Write("", "", "", 0.0, form.std), rest)
+    if abs(found.mean) <= for_mean and abs(found.std - form.std) <= for_std:
+        return None
+    told = (
+        f"asks for mean 0, std {number(form.std)} of the elements that are not zero; measured are mean "
+        f"{number(found.mean)}, std {number(found.std)}. Sampling and rounding explain {number(for_mean)} and "
+        f"{number(for_std)}."
+    )
+    return told, abs(found.std - form.std), for_std
+
+
+_CALLS = {"orthogonal_": "orthogonal_(w, gain=...)", "sparse_": "sparse_(w, sparsity=..., std=...)"}
+
+
+class _Wrong(NamedTuple):
+    """One tensor that is not as asked: the call, a sentence about it, the number and its limit."""
+
+    tensor: TensorRecord
+    write: Write
+    told: str
+    value: float
+    limit: float
+
+
+def _found(tensor: TensorRecord) -> _Wrong | None:
+    wrong = _wrong(tensor)
+    if wrong is None:
+        form = _wrong_form(tensor)
+        return None if form is None else _Wrong(tensor, *form[1:])
+    history, write = wrong
+    for_mean, for_std = _limits(write, tensor.size)
+    told = (
+        f"asks for mean {number(write.mean or 0.0)}, std {number(write.std or 0.0)}; measured are mean "
+        f"{number(history.mean)}, std {number(history.std)}. Sampling and rounding explain {number(for_mean)} and "
+        f"{number(for_std)}."
+    )
+    return _Wrong(tensor, write, told, abs(history.std - (write.std or 0.0)), for_std)
+
+
+def _audit(audited: Audited) -> Iterator[Finding]:
+    groups: dict[tuple[str, str], list[_Wrong]] = {}
+    for tensor in audited.tensors.values():
+        wrong = _found(tensor)
+        if wrong is not None:
+            groups.setdefault((wrong.write.site, wrong.write.asked), []).append(wrong)
+    for first, *others in groups.values():
+        name = first.write.asked.partition("(")[0]
         yield Finding(
             code=CHECK.code,
             severity="error",
             title=CHECK.title,
-            place=tensor.name,
-            shape=tensor.shape,
-            observation=f"{write.asked} at {write.site} asks for mean {number(write.mean or 0.0)}, std "
-            f"{number(write.std or 0.0)}; measured are mean {number(history.mean)}, std {number(history.std)}. "
-            f"Sampling and rounding explain {number(for_mean)} and {number(for_std)}.",
+            place=first.tensor.name,
+            shape=first.tensor.shape,
+            observation=f"{first.write.asked} at {first.write.site} {first.told}",
             cause="numbers too small or too large for the type, an initializer that draws wrongly in half precision, "
             "or a change that no operation shows (through NumPy, or a hook)",
-            hint="draw in float32 and round once: penstock.torch.init.normal_(w, std=...)",
-            value=abs(history.std - (write.std or 0.0)),
-            threshold=for_std,
-            others=others_of(other.name for other, _, _ in group[1:]),
+            hint=audited.hints.get(CHECK.code)
+            or f"draw in float32 and round once: penstock.torch.init.{_CALLS.get(name, 'normal_(w, std=...)')}",
+            value=first.value,
+            threshold=first.limit,
+            others=others_of(other.tensor.name for other in others),
         )
 
 
@@ -71,8 +143,9 @@ CHECK = Check(
     code="U106",
     title="weights are not what was asked for",
     what="The mean and standard deviation of each tensor against those that its last initializer was asked for: "
-    "normal, truncated normal (moments of the cut law), uniform, Kaiming, Xavier and constants. Found by "
-    "`penstock.audit`.",
+    "normal, truncated normal (moments of the cut law), uniform, Kaiming, Xavier and constants. Of orthogonal matrices "
+    "the inner products of their rows (of the first 1024), of sparse ones the share of zeros and the law of the rest. "
+    "Found by `penstock.audit`.",
     why="The recipe in the code is not the one in the model, so everything that was tuned or proved for it does not "
     "hold. Truncated normals in bfloat16 were such a case for years.",
     picture="""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -31,12 +31,29 @@ class Content:
         self._hash = hashlib.blake2b(digest_size=DIGEST_BYTES, person=PERSON)
         self._count, self._sum, self._squares = 0, 0.0, 0.0
 
-    def add(self, values: npt.NDArray[Any]) -> None:
-        """The next elements, as stored (`penstock.ledger.elements`)."""
+    def add(
+        self,
+        values: npt.NDArray[Any],
+        *,
+        hashed: bool = True,
+        sums: Callable[[npt.NDArray[Any]], tuple[float, float]] | None = None,
+    ) -> None:
+        """The next elements, as stored (`penstock.ledger.elements`).
+
+        Args:
+            values: follow those before.
+            hashed: False if only moments are wanted; then `digest` says nothing.
+            sums: compiled code for them, if there is some: `penstock.ledger.digests.sums_of`.
+        """
         flat = np.ascontiguousarray(values).reshape(-1)
         if sys.byteorder == "big":  # the hash is that of little-endian bytes everywhere
             flat = flat.astype(flat.dtype.newbyteorder("<"))
-        self._hash.update(flat.view(np.uint8).data)
+        if hashed:
+            self._hash.update(flat.view(np.uint8).data)
+        if sums is not None:
+            total, squares = sums(flat)
+            self._count, self._sum, self._squares = self._count + flat.size, self._sum + total, self._squares + squares
+            return
         for begin in range(0, flat.size, BLOCK):
             real = as_real(flat[begin : begin + BLOCK], self._dtype)
             with np.errstate(all="ignore"):

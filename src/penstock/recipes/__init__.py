@@ -71,6 +71,7 @@ from penstock.recipes.uniform import Uniform
 from penstock.recipes.uniform_between import UniformBetween
 from penstock.recipes.uniform_gate import UniformGate
 from penstock.recipes.zero_hadamard import ZerO
+from penstock.recipes.zero_rows import ZeroRows
 
 __all__ = [
     "RECIPES",
@@ -110,6 +111,7 @@ __all__ = [
     "UniformGate",
     "VarianceScaling",
     "ZerO",
+    "ZeroRows",
     "catalogue",
     "class_prior_bias",
     "complex_glorot",

@@ -55,6 +55,7 @@ from penstock.recipes.uniform import Uniform
 from penstock.recipes.uniform_between import UniformBetween
 from penstock.recipes.uniform_gate import UniformGate
 from penstock.recipes.zero_hadamard import ZerO
+from penstock.recipes.zero_rows import ZeroRows
 
 RECIPES: dict[str, type[Recipe]] = {
     recipe.name: recipe
@@ -83,6 +84,7 @@ RECIPES: dict[str, type[Recipe]] = {
         Icnr,
         Blocks,
         PerBlock,
+        ZeroRows,
         Chrono,
         UniformGate,
         LogitOfUniform,

@@ -9,6 +9,8 @@ from numbers import Real
 from types import FrameType
 from typing import Any
 
+from penstock.provenance import Form
+
 # Not numbers of the law: what is filled, what it is drawn with, and what initializers keep in their own frames.
 _SHOWN = frozenset({"mean", "std", "a", "b", "val", "gain", "mode", "nonlinearity", "sparsity", "groups"})
 # What need not be said: the defaults that nobody gives.
@@ -23,11 +25,13 @@ class Asked:
     Attributes:
         text: e.g. "normal_(std=0.02)".
         mean, std: of the law; None where it has none that is known.
+        form: what it asks for beyond that.
     """
 
     text: str
     mean: float | None = None
     std: float | None = None
+    form: Form | None = None
 
 
 def asked_of(name: str, arguments: Mapping[str, Any]) -> Asked:
@@ -47,7 +51,8 @@ def asked_of(name: str, arguments: Mapping[str, Any]) -> Asked:
     silent = {**_DEFAULTS, **(_CUT if name == "trunc_normal_" else {})}
     numbers = {k: v for k, v in numbers.items() if k not in silent or v != silent[k]}
     mean, std = _moments(name, arguments)
-    return Asked(f"{name}({', '.join(f'{k}={_text(v)}' for k, v in numbers.items())})", mean, std)
+    text = f"{name}({', '.join(f'{k}={_text(v)}' for k, v in numbers.items())})"
+    return Asked(text, mean, std, _form(name, arguments))
 
 
 def asked_by(frames: Sequence[FrameType]) -> Asked:
@@ -57,8 +62,8 @@ def asked_by(frames: Sequence[FrameType]) -> Asked:
         frames: the outermost one first; it gives the text, and the first one whose law is known the moments.
     """
     found = [_of_frame(frame) for frame in frames]
-    known = next((asked for asked in found if asked.std is not None), found[0])
-    return Asked(found[0].text, known.mean, known.std)
+    known = next((asked for asked in found if asked.std is not None or asked.form is not None), found[0])
+    return Asked(found[0].text, known.mean, known.std, known.form)
 
 
 def _of_frame(frame: FrameType) -> Asked:
@@ -89,6 +94,18 @@ def _moments(name: str, values: Mapping[str, Any]) -> tuple[float | None, float 
     if name in ("constant_", "fill_") and isinstance(values.get("val"), Real):
         return value("val", 0.0), 0.0
     return None, None
+
+
+def _form(name: str, values: Mapping[str, Any]) -> Form | None:
+    gain, share, shape = values.get("gain", 1.0), values.get("sparsity"), getattr(values.get("tensor"), "shape", ())
+    if name == "orthogonal_" and isinstance(gain, Real) and float(gain) != 0.0:
+        return Form(gain=abs(float(gain)))
+    if name == "sparse_" and isinstance(share, Real) and len(shape) == 2 and shape[0]:
+        std = values.get("std", 0.01)
+        # So many rows of each column, rounded up: `torch.nn.init.sparse_`.
+        zeros = min(max(math.ceil(float(share) * shape[0]), 0), shape[0]) / shape[0]
+        return Form(zeros=zeros, std=float(std)) if isinstance(std, Real) else None
+    return None
 
 
 def _truncated(mean: float, std: float, low: float, high: float) -> tuple[float | None, float | None]:

@@ -15,8 +15,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from penstock.building import AnotherFramework
 from penstock.checks.registry import find_audited
 from penstock.errors import ArgumentError, ModelError, PenstockError, UnsupportedError, message
+from penstock.frameworks import adapter_of_model
 from penstock.provenance import Audited, Path
 from penstock.report.audit_report import AuditReport
 from penstock.torch.audit.blank import blank_copy, give_memory, own_tensors
@@ -36,8 +38,8 @@ NO_INITIALIZATION = (
 )
 
 
-def audit(model_or_factory: nn.Module | Factory) -> AuditReport:
-    """See `penstock.audit`."""
+def audit(model_or_factory: nn.Module | Factory, batch: Any = None) -> AuditReport:
+    """See `penstock.audit`. A batch tells nothing more here: a module has its parameters when it is built."""
     with _random_state_kept():
         audited = _audited(model_or_factory)
     return AuditReport(audited, find_audited(audited))
@@ -144,6 +146,9 @@ def _called(factory: Factory, what: str) -> nn.Module:
         raise
     except Exception as error:
         raise ModelError(message(f"audit: {what} raised {type(error).__name__}: {error}")) from error
+    owner = adapter_of_model(model)
+    if owner is not None and not owner.watches_building:  # a Keras model on this backend is a module too
+        raise AnotherFramework(model, owner)
     if not isinstance(model, nn.Module):
         raise UnsupportedError(
             message(

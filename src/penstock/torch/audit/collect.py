@@ -11,7 +11,7 @@ from torch import nn
 
 from penstock.checks.thresholds import AUDIT_ROUNDING, AUDIT_SIGMAS
 from penstock.provenance import History, Path, TensorRecord, Write
-from penstock.torch.audit.measure import Moments, moments, twins
+from penstock.torch.audit.measure import Moments, form_of, moments, twins
 from penstock.torch.audit.recorder import Memory, Recorder
 
 
@@ -110,12 +110,17 @@ def _history(tensor: torch.Tensor, memory: Memory | None, found: Moments, chain:
     unwritten = found.unwritten / size
     if found.unwritten == 0 and memory is not None and memory.blank and not writes and not _has_sign(tensor):
         unwritten = 1.0
+    # Only of matrices that nothing has written after the call that asks for it, and that are whole.
+    last = writes[-1] if writes else None
+    asked = last.form if last is not None and not last.reads and last.share >= 1.0 else None
+    whole = tensor.dim() > 1 and tensor.numel() > 0 and not (found.unwritten or found.nonfinite)
     return History(
         writes=writes,
         unwritten=unwritten,
         nonfinite=min(found.nonfinite / size, 1.0),
         mean=found.mean,
         std=found.std,
+        form=form_of(tensor, asked) if asked is not None and whole else None,
     )
 
 

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 import torch
 
+from penstock.provenance import Form, FormMeasured
 from penstock.torch.audit import sentinel
 from penstock.torch.measure.blocks import BLOCK
 
+GRAM = 1024
+"""Rows of a Gram matrix: 0.1 s for rows of 4096."""
 TWIN_MIN_SIZE = 16
 """Two small tensors may be equal by chance."""
 
@@ -55,6 +58,25 @@ def moments(tensor: torch.Tensor) -> Moments:
             mean += step * wide.numel() / total
             count = total
     return Moments(unwritten, nonfinite, mean, math.sqrt(square / count) if count else 0.0)
+
+
+def form_of(tensor: torch.Tensor, form: Form) -> FormMeasured:
+    """What a matrix shows of the form that it was asked for, in float64.
+
+    Of more than `GRAM` rows (columns, where they are fewer) the inner products of the first so many are taken.
+    """
+    values = tensor.detach()
+    if form.gain is not None:
+        matrix = values.reshape(values.shape[0], -1)
+        short = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+        some = short[:GRAM].to(torch.complex128 if short.is_complex() else torch.float64) / form.gain
+        gram = some @ some.mH - torch.eye(some.shape[0], dtype=some.dtype, device=some.device)
+        return FormMeasured(gram=float(gram.abs().max()))
+    rest = values[values != 0].double()
+    if not rest.numel():
+        return FormMeasured(zeros=1.0)
+    variance, mean = (float(v) for v in torch.var_mean(rest, correction=0))
+    return FormMeasured(zeros=1.0 - rest.numel() / values.numel(), mean=mean, std=math.sqrt(variance))
 
 
 def twins(tensors: Mapping[str, torch.Tensor], found: Mapping[str, Moments]) -> dict[str, str]:

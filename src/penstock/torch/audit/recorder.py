@@ -179,6 +179,7 @@ class Recorder(TorchDispatchMode):
                 share=share,
                 reads=reads,
                 builtin=call.builtin,
+                form=asked.form,
             )
         )
         memory.begun.append(number)

@@ -56,7 +56,7 @@ def chunks_of(path: Path, *, allow_pickle: bool) -> Iterator[Chunk]:
         raise UnsupportedError(
             message(
                 f"check: {str(pickled[0])!r} is a pickle; reading one can run code that is in it.",
-                hint="penstock check weights/ --allow-pickle  # only for files that you trust",
+                hint=f"penstock check {path} --allow-pickle  # only for files that you trust",
             )
         )
     for file in files:

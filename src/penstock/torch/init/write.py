@@ -22,6 +22,7 @@ from penstock.recipes.scaling import VarianceScaling
 from penstock.recipes.truncated import TruncatedNormal
 from penstock.recipes.uniform import Uniform
 from penstock.recipes.uniform_between import UniformBetween
+from penstock.recipes.zero_rows import ZeroRows
 from penstock.torch.init.memory import fill_memory
 from penstock.torch.init.shards import is_dtensor, pieces, shared_key
 
@@ -140,6 +141,10 @@ def write(
         UnsupportedError: if the tensor is of integers and the values random, or it is a DTensor with pending sums.
         ArgumentError: if more than one of generator, key and seed is given.
     """
+    rows: tuple[int, ...] = ()
+    across = 0
+    if type(recipe) is ZeroRows:  # its part is drawn the fast way, then the rows are cleared
+        rows, across, recipe = recipe.rows, recipe.axis(geometry), recipe.part
     fixed = type(recipe) in (Constant, Identity)
     if not fixed and not tensor.is_floating_point() and not tensor.is_complex():
         raise UnsupportedError(
@@ -160,7 +165,16 @@ def write(
                 _copy(target, recipe, geometry, number, window)
             if type(recipe) is UniformBetween:
                 _below(target, recipe.high)
+            _clear(target, rows, across, window)
     return tensor
+
+
+def _clear(target: torch.Tensor, rows: Sequence[int], axis: int, window: Window | None) -> None:
+    """Set rows of the whole tensor to zero, those that lie in this window."""
+    first = 0 if window is None else window[axis].start
+    for row in rows:
+        if 0 <= row - first < target.shape[axis]:
+            target.select(axis, row - first).zero_()
 
 
 def _copy(target: torch.Tensor, recipe: Recipe, geometry: Geometry, key: int, window: Window | None) -> None:

@@ -19,7 +19,7 @@ from penstock.torch.materialize.buffers import Lost, lost_parameters, lost_tenso
 from penstock.torch.materialize.memory import (
     check_kinds,
     fill_with_nan,
-    local_part,
+    local_bytes,
     put,
     restored_on_failure,
     with_memory,
@@ -212,9 +212,9 @@ def _draw(
 ) -> dict[int, torch.Tensor]:
     """Draw every planned parameter, those without memory into new memory: id of the old one -> the new one."""
     parameters = dict(model.named_parameters())
-    total = sum(_bytes(p) for p in parameters.values())
+    sizes = {name: local_bytes(p) for name, p in parameters.items()}
     new: dict[int, torch.Tensor] = {}
-    done = 0
+    done, total = 0, sum(sizes.values())
     with shown(progress, total) as tell:
         for entry in plan.entries:
             target = old = parameters[entry.name]
@@ -223,14 +223,9 @@ def _draw(
                 if entry.recipe is None:
                     fill_with_nan(target)
             draw_entry(entry, target, seed)
-            done += _bytes(target)
+            done += sizes[entry.name]
             tell(done, total, entry.name)
     return new
-
-
-def _bytes(tensor: torch.Tensor) -> int:
-    local = local_part(tensor)
-    return local.numel() * local.element_size()
 
 
 def _placed(buffers: list[tuple[Lost, torch.Tensor | None]], device: torch.device) -> dict[int, torch.Tensor]:

@@ -97,6 +97,13 @@ def local_part(tensor: torch.Tensor) -> torch.Tensor:
     return plain.to_local() if is_dtensor(plain) else plain
 
 
+def local_bytes(tensor: torch.Tensor) -> int:
+    """Bytes that this rank holds of a tensor."""
+    with torch.no_grad():  # a DTensor's local part is then no view of it: `detach` would cost more than all else here
+        local = tensor.to_local() if is_dtensor(tensor) else tensor
+    return local.numel() * local.element_size()
+
+
 def fill_with_nan(tensor: torch.Tensor) -> None:
     """Memory that a checkpoint will fill: NaN until then, or the smallest integer; never a plausible weight."""
     local = local_part(tensor)

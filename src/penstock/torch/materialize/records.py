@@ -15,6 +15,7 @@ from torch import nn
 
 from penstock.ledger.book import Ledger
 from penstock.ledger.content import Content, content_of
+from penstock.ledger.digests import WORTH, digests_of, sums_of
 from penstock.ledger.elements import ELEMENTS
 from penstock.ledger.rebuild import values_of
 from penstock.ledger.record import Box, Part, Record
@@ -49,18 +50,44 @@ def ledger_of(
     """
     parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
 
-    def record(entry: Entry) -> Record:
-        return _of_parameter(entry, parameters[entry.name], seed, (factors or {}).get(entry.name, ()), stored)
-
     entries = [entry for entry in plan.entries if not parameters[entry.name].is_meta]
-    # Hashes and sums are made without Python's lock, so that threads share them out.
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        records = list(pool.map(record, entries))
+    threads = torch.get_num_threads()
+    digests = _digests({entry.name: parameters[entry.name] for entry in entries}, threads)
+
+    def record(entry: Entry) -> Record:
+        known, scaled = digests.get(entry.name), (factors or {}).get(entry.name, ())
+        return _of_parameter(entry, parameters[entry.name], seed, scaled, stored, known)
+
+    if threads == 1:
+        records = [record(entry) for entry in entries]
+    else:
+        # Hashes and sums are made without Python's lock, so that threads share them out.
+        with ThreadPoolExecutor(threads) as pool:
+            records = list(pool.map(record, entries))
     for name, buffer in _persistent_buffers(model):
         if not buffer.is_meta:
             reason = (reasons or {}).get(name, "buffer: kept its values")
             records.append(_plain(name, buffer.detach(), reason, kind="buffer"))
     return Ledger(plan.model, seed, tuple(records), plan.notes)
+
+
+def _digests(parameters: Mapping[str, torch.Tensor], threads: int) -> dict[str, list[str]]:
+    """Hashes of the pieces of each parameter in plain memory, made together; none where that brings little."""
+    parts = {
+        name: [local for local, _ in pieces(tensor)]
+        for name, tensor in parameters.items()
+        if name_of(tensor.dtype) in ELEMENTS
+    }
+    plain = {name: some for name, some in parts.items() if all(_in_plain_memory(local) for local in some)}
+    if sum(local.numel() * local.element_size() for some in plain.values() for local in some) < WORTH:
+        return {}
+    made = digests_of([bits(local) for some in plain.values() for local in some], threads=threads)
+    rest = iter(made or ())
+    return {name: [next(rest) for _ in some] for name, some in plain.items()} if made else {}
+
+
+def _in_plain_memory(local: torch.Tensor) -> bool:
+    return local.device.type == "cpu" and local.is_contiguous() and not local.is_conj() and not local.is_neg()
 
 
 def calibrated_ledger(plan: Plan, model: nn.Module, *, seed: int) -> Ledger:
@@ -87,11 +114,17 @@ def _comes_out(record: Record) -> bool:
 
 
 def _of_parameter(
-    entry: Entry, tensor: torch.Tensor, seed: int, factors: tuple[float, ...], stored: frozenset[str]
+    entry: Entry,
+    tensor: torch.Tensor,
+    seed: int,
+    factors: tuple[float, ...],
+    stored: frozenset[str],
+    digests: list[str] | None,
 ) -> Record:
     if entry.recipe is None or entry.name in stored:
-        return _plain(entry.name, tensor, entry.reason, ties=entry.ties, keep=entry.name in stored)
-    parts, measured = content(tensor)
+        keep = entry.name in stored
+        return _plain(entry.name, tensor, entry.reason, ties=entry.ties, keep=keep, digests=digests)
+    parts, measured = content(tensor, digests)
     asked, scale = entry.recipe.moments(entry.geometry), math.prod(factors)
     return Record(
         name=entry.name,
@@ -117,9 +150,10 @@ def _plain(
     kind: Any = "parameter",
     ties: tuple[str, ...] = (),
     keep: bool = False,
+    digests: list[str] | None = None,
 ) -> Record:
     """A record of values that were not drawn; small ones are stored in it."""
-    parts, measured = content(tensor)
+    parts, measured = content(tensor, digests)
     stored = None
     if len(parts) == 1 and parts[0].box is None and (keep or tensor.numel() <= KEPT):
         stored = base64.b64encode(b"".join(np.ascontiguousarray(p).tobytes() for p in stored_pieces(tensor))).decode()
@@ -136,17 +170,19 @@ def _plain(
     )
 
 
-def content(tensor: torch.Tensor) -> tuple[tuple[Part, ...], Moments | None]:
-    """Hash of each box that this rank holds, and the moments of all of them."""
+def content(tensor: torch.Tensor, digests: list[str] | None = None) -> tuple[tuple[Part, ...], Moments | None]:
+    """Hash of each box that this rank holds, and the moments of all of them; `digests` are hashes made before."""
     dtype = name_of(tensor.dtype)
     if dtype not in ELEMENTS:
         return (), None
     parts, moments, sizes = [], [], []
-    for local, window in pieces(tensor):
+    sums = None if digests is None else sums_of(dtype)
+    for number, (local, window) in enumerate(pieces(tensor)):
         one = Content(dtype)
         for piece in stored_pieces(local):
-            one.add(piece)
-        parts.append(Part(one.digest, _box(tuple(tensor.shape), window)))
+            one.add(piece, hashed=digests is None, sums=sums)
+        digest = one.digest if digests is None else digests[number]
+        parts.append(Part(digest, _box(tuple(tensor.shape), window)))
         if local.numel():
             moments.append(one.moments)
             sizes.append(local.numel())

@@ -22,7 +22,8 @@ from penstock.planning.plan import Entry, Plan
 from penstock.recipes import Blocks, Constant, Normal, Orthogonal, PerBlock, Recipe, VarianceScaling
 from penstock.recipes.families.state_space import mamba, mamba2
 from penstock.recipes.log_index import LogIndex
-from penstock.torch.materialize.norms import starts_at
+from penstock.torch.materialize.norms import Norms
+from penstock.torch.padding import with_zero_padding
 from penstock.torch.roles import model_roles
 from penstock.torch.scalar import activation_name, as_scalar_function
 
@@ -78,17 +79,21 @@ class Structure:
     def __init__(self, model: nn.Module) -> None:
         """Reads names and modules; runs none of them."""
         self._model = model
-        self._ends = [name for name, _ in model.named_parameters() if _BRANCH_END.search(name)]
+        self.norms = Norms()
+        # Of each stack the kinds of weights that end a branch, and how many there are.
+        self._ends: dict[str, Counter[str]] = {}
+        for name, _ in model.named_parameters():
+            if _BRANCH_END.search(name):
+                self._ends.setdefault(_stack(name), Counter())[_pattern(name)] += 1
 
     def branch_ends(self, place: Place) -> int:
         """How many residual sums lie on the stream that this weight ends a branch of; 0 if it ends none."""
         if not _BRANCH_END.search(place.name):
             return 0
-        stack = [name for name in self._ends if _stack(name) == _stack(place.name)]
-        kinds = {_pattern(name) for name in stack}
+        stack = self._ends[_stack(place.name)]
         # A stage of a pipeline holds a part of the layers: the configuration knows them all.
         depth = next((d for key in _DEPTHS if type(d := getattr(place.config, key, None)) is int), 0)
-        return max(len(stack), depth * len(kinds))
+        return max(stack.total(), depth * len(stack))
 
     @cached_property
     def gain(self) -> tuple[float, str]:
@@ -137,7 +142,7 @@ def plan_from_structure(model: nn.Module) -> Plan:
         entries.append(
             Entry(name, tuple(parameter.shape), recipe, reason, rule, declared[name].geometry, None, ties[name])
         )
-    return Plan(type(model).__name__, tuple(entries))
+    return with_zero_padding(Plan(type(model).__name__, tuple(entries)), model)
 
 
 def _bias(place: Place) -> Decision | None:
@@ -155,7 +160,7 @@ def _norm(place: Place) -> Decision | None:
         return Constant(0.0), "norm offset: zero"
     if place.declared.role != "scale":
         return None
-    start = starts_at(place.module, place.own)
+    start = place.structure.norms.starts_at(place.module, place.own)
     return Constant(start), f"scale: at {start:g} the norm's output has RMS 1"
 
 
