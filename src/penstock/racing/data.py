@@ -160,6 +160,13 @@ def take(arrays: Arrays, rows: npt.NDArray[np.int64]) -> Arrays:
     return tuple(values[rows] for values in arrays) if isinstance(arrays, tuple) else arrays[rows]
 
 
+def call_arguments(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Inputs as the positional and keyword arguments of a call."""
+    if isinstance(inputs, dict):
+        return (), inputs
+    return (inputs if isinstance(inputs, tuple) else (inputs,)), {}
+
+
 def row_count(inputs: Arrays) -> int:
     """Length of the first axis, which is that of the rows.
 

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from penstock.racing.result import RaceResult
-from penstock.racing.setup import make_course, refuse_in_child, run_race
+from penstock.racing.setup import Terms, make_course, refuse_in_child, run_race
 from penstock.racing.start import Given
 
 
@@ -40,8 +40,8 @@ def race(
     the same numbers, whoever trains them and however often it was interrupted.
 
     Args:
-        factory: makes a new model at each call, without arguments. A function at the top of a module, so that it can be
-            sent to other processes; anything else is trained in this one.
+        factory: makes a new model at each call, without arguments; of a JAX model it may take a key. A function at the
+            top of a module, so that it can be sent to other processes; anything else is trained in this one.
         starts: names ("default", "penstock", "he", "xavier", "orthogonal", "lsuv", "krahenbuhl", "mean_variance", any
             recipe's), recipes, plans or functions of a model; or a mapping from names of your own to these.
         data: "digits", "wine", "breast_cancer", "diabetes", "olivetti"; arrays (inputs, targets), with two more for
@@ -83,8 +83,7 @@ def race(
     """
     refuse_in_child()
     course = make_course(factory, starts, data, steps=steps, loss=loss, batch_size=batch_size, warmup=warmup)
-    return run_race(
-        course,
+    terms = Terms(
         optimizer=optimizer,
         learning_rates=learning_rates,
         seeds=seeds,
@@ -96,3 +95,4 @@ def race(
         journal=journal,
         progress=progress,
     )
+    return run_race(course, terms)

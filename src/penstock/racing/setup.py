@@ -7,11 +7,12 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from penstock.errors import ArgumentError, UnsupportedError, message
 from penstock.frameworks import ADAPTERS, adapter_named
-from penstock.racing.arm import Course, Trained
+from penstock.racing.arm import Course, Survey, Trained
 from penstock.racing.data import ArrayData, Data, FunctionData, as_batch, ceiling_of, generator, kind_of
 from penstock.racing.engine import Crew, Field, ceiling, run, together
 from penstock.racing.grid import check_optimizer, halving, read_rates
@@ -21,6 +22,7 @@ from penstock.racing.named_data import array_data, named_data
 from penstock.racing.progress import watching
 from penstock.racing.result import RaceResult, Settings
 from penstock.racing.start import Given, parse_starts
+from penstock.racing.survey import wants_key
 
 LOOKS = 10
 """How often the held-out data is looked at: enough for a curve, and a few per cent of the training's cost."""
@@ -60,7 +62,7 @@ def make_course(
 
 
 def framework_of(factory: Callable[[], Any]) -> str:
-    """The framework that the factory's models belong to: the one with an adapter that is loaded.
+    """The framework that the factory's models may belong to: the first one that is loaded and can be raced.
 
     Raises:
         UnsupportedError: if none is, even when the factory has been called.
@@ -71,14 +73,33 @@ def framework_of(factory: Callable[[], Any]) -> str:
         loaded = _loaded()
     if not loaded:
         raise UnsupportedError(
-            "race: factory must make a model of a framework that can be raced: PyTorch is not loaded."
+            "race: factory must make a model of a framework that can be raced: neither PyTorch nor JAX is loaded."
         )
     return loaded[0]
 
 
+def surveyed(course: Course) -> tuple[Course, Survey]:
+    """The course in the framework whose models the factory makes, and what a first look gives.
+
+    Raises:
+        ArgumentError: if the model does not take the data, or the factory makes none.
+        UnsupportedError: if it makes something that cannot be raced.
+    """
+    refused: UnsupportedError | None = None
+    keyed = wants_key(course.factory)
+    candidates = [name for name in _loaded() if not keyed or adapter_named(name).builds_from_key]
+    for framework in candidates or _loaded():
+        own = replace(course, framework=framework)
+        try:
+            return own, adapter_named(framework).survey_race(own)
+        except UnsupportedError as error:
+            refused = error
+    raise refused or UnsupportedError("race: factory must make a model of PyTorch or JAX; neither is loaded.")
+
+
 def _loaded() -> list[str]:
-    """The frameworks that are loaded and whose adapter can race."""
-    return [name for name in ADAPTERS if name in sys.modules and adapter_named(name).races]
+    """The frameworks that are loaded and whose adapter can race; PyTorch first, which can undo what a factory draws."""
+    return [name for name in reversed(ADAPTERS) if name in sys.modules and adapter_named(name).races]
 
 
 def read_data(data: Any, *, steps: int, batch_size: int | None, own_loss: bool) -> Data:
@@ -113,68 +134,84 @@ def read_data(data: Any, *, steps: int, batch_size: int | None, own_loss: bool) 
     )
 
 
-def run_race(
-    course: Course,
-    *,
-    optimizer: str,
-    learning_rates: str | float | Sequence[float],
-    seeds: int | Sequence[int],
-    target: float | None,
-    executor: Executor | None,
-    workers: int | None,
-    budget: float | None,
-    timeout: float | None,
-    journal: str | os.PathLike[str] | None,
-    progress: bool | None,
-) -> RaceResult:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a race is told apart from its course; each as in `penstock.race`."""
+
+    optimizer: str
+    learning_rates: str | float | Sequence[float]
+    seeds: int | Sequence[int]
+    target: float | None
+    executor: Executor | None
+    workers: int | None
+    budget: float | None
+    timeout: float | None
+    journal: str | os.PathLike[str] | None
+    progress: bool | None
+
+
+def run_race(course: Course, terms: Terms) -> RaceResult:
     """Run a race and judge it; see `penstock.race`."""
-    rates, growing = read_rates(learning_rates, check_optimizer(optimizer))
-    chosen = _seeds(seeds)
+    rates, growing = read_rates(terms.learning_rates, check_optimizer(terms.optimizer))
+    seeds = _seeds(terms.seeds)
     spent = None
-    if budget is not None:
-        spent = halving(rates=len(rates), seeds=len(chosen), steps=course.steps, budget=budget)
-    if workers is not None:
-        _count("workers", workers, 1)
-    if executor is not None and not hasattr(executor, "submit"):
-        raise ArgumentError(f"race: executor must have the submit of concurrent.futures; got {_named(executor)}.")
-    survey = adapter_named(course.framework).survey_race(course)
-    field = Field(course, optimizer, rates, growing, chosen, spent, together(survey.parameters))
+    if terms.budget is not None:
+        spent = halving(rates=len(rates), seeds=len(seeds), steps=course.steps, budget=terms.budget)
+    if terms.workers is not None:
+        _count("workers", terms.workers, 1)
+    if terms.executor is not None and not hasattr(terms.executor, "submit"):
+        raise ArgumentError(f"race: executor must have the submit of concurrent.futures; got {_named(terms.executor)}.")
+    course, survey = surveyed(course)
+    field = Field(course, terms.optimizer, rates, growing, seeds, spent, together(survey.parameters))
     notes: list[str] = list(survey.notes)
-    crew = Crew(executor, workers, timeout, notes.append)
-    with closing(Journal(journal, _head(field, survey.model, survey.parameters, budget))) as log, closing(crew):
-        total = len(field.arms(rates, chosen))
-        with watching(progress, total=total, known=len(log.arms)) as watch:
+    crew = Crew(terms.executor, terms.workers, terms.timeout, notes.append)
+    with closing(Journal(terms.journal, _head(field, survey, terms.budget))) as log, closing(crew):
+        total = len(field.arms(rates, seeds))
+        with watching(terms.progress, total=total, known=len(log.arms)) as watch:
             grown, order = run(field, crew, log, watch)
         log.finish(order)
-    settings = Settings(
+    arms: list[Trained] = [log.arms[arm] for arm in order]
+    return judge(_settings(field, survey, terms, grown, ceiling(course, log.arms)), arms, notes, log.spent)
+
+
+def _settings(field: Field, survey: Survey, terms: Terms, grown: tuple[float, ...], top: float) -> Settings:
+    """What the result says of the race itself.
+
+    Args:
+        field: what was raced against what.
+        survey: of the model.
+        terms: of the race.
+        grown: the grid as it became.
+        top: loss of a model that knows nothing.
+    """
+    course = field.course
+    return Settings(
         model=survey.model,
         parameters=survey.parameters,
         data=course.data.name,
         kind=course.data.kind,
         starts=tuple(start.name for start in course.starts),
-        optimizer=optimizer,
+        optimizer=field.optimizer,
         rates=grown,
-        first_rates=rates,
-        seeds=chosen,
+        first_rates=field.rates,
+        seeds=field.seeds,
         steps=course.steps,
         batch=course.data.batch_size if isinstance(course.data, ArrayData) else None,
         warmup=course.warmup,
-        budget=budget,
-        ceiling=ceiling(course, log.arms),
-        target=target,
-        own_target=target is None,
+        budget=terms.budget,
+        ceiling=top,
+        target=terms.target,
+        own_target=terms.target is None,
         held_out=course.data.held_out() is not None,
     )
-    arms: list[Trained] = [log.arms[arm] for arm in order]
-    return judge(settings, arms, notes, log.spent)
 
 
-def _head(field: Field, model: str, parameters: int, budget: float | None) -> dict[str, Any]:
+def _head(field: Field, survey: Survey, budget: float | None) -> dict[str, Any]:
     """What makes a race this race and no other, for its journal."""
     course = field.course
     return {
-        "model": model,
-        "parameters": parameters,
+        "model": survey.model,
+        "parameters": survey.parameters,
         "starts": [start.fingerprint() for start in course.starts],
         "data": course.data.fingerprint(),
         "loss": None if course.loss is None else getattr(course.loss, "__qualname__", type(course.loss).__name__),

@@ -24,13 +24,6 @@ def as_tensors(batch: Batch, like: torch.Tensor) -> tuple[Any, Any]:
     return _tensor(inputs, like), _tensor(targets, like)
 
 
-def call_arguments(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Inputs as the positional and keyword arguments of a call."""
-    if isinstance(inputs, dict):
-        return (), inputs
-    return (inputs if isinstance(inputs, tuple) else (inputs,)), {}
-
-
 def race_data(given: Any, *, steps: int, batch_size: int | None, own_loss: bool) -> Data | None:
     """A PyTorch data set or loader as data of a race; None for anything else.
 

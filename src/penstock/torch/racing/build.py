@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,31 +12,15 @@ from torch import nn
 
 from penstock.errors import ArgumentError, UnsupportedError
 from penstock.racing.arm import Course
-from penstock.racing.data import Batch
+from penstock.racing.data import Batch, call_arguments
+from penstock.racing.run import Built, told
 from penstock.racing.start import Start
 from penstock.torch.calibrate import calibrate
 from penstock.torch.initialize import initialize
-from penstock.torch.racing.batches import as_tensors, call_arguments
+from penstock.torch.racing.batches import as_tensors
 from penstock.torch.racing.objective import loss_of
 from penstock.torch.racing.peers import draw_recipe, start_peer
 from penstock.torch.racing.seeds import seeded
-
-
-@dataclass(frozen=True)
-class Built:
-    """A model at its start.
-
-    Attributes:
-        model: the model; None where the start failed.
-        rates: learning rates that the start suggests, by optimizer.
-        seconds: that the start took, without the factory.
-        message: why it failed.
-    """
-
-    model: nn.Module | None
-    rates: Mapping[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
-    message: str = ""
 
 
 def build(course: Course, start: Start, seed: int, *, suggest: Collection[str] = ()) -> Built:
@@ -55,7 +38,7 @@ def build(course: Course, start: Start, seed: int, *, suggest: Collection[str] =
         with seeded(seed, "start"):
             rates = _begin(course, start, model, seed, suggest)
     except Exception as error:  # a start is user code, or does not fit the model: the other starts go on
-        return Built(None, message=" ".join(f"{type(error).__name__}: {error}".split()))
+        return Built(None, message=told(error))
     return Built(model, rates, 0.0 if start.value == "default" else time.perf_counter() - began)
 
 

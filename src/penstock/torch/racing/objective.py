@@ -20,6 +20,15 @@ def loss_of(kind: Kind, own: Loss | None) -> Loss:
     return _cross_entropy if kind == "classes" else _square_error
 
 
+def losses_of(loss: Loss, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The loss of each arm from outputs (arms, rows, ...): mapped, but for cross-entropy, which need not be."""
+    if loss is not _cross_entropy or outputs.dim() != 3 or targets.dim() != 1:
+        return torch.func.vmap(lambda output: loss(output, targets))(outputs)
+    arms, rows = outputs.shape[:2]
+    each = functional.cross_entropy(outputs.flatten(0, 1), targets.repeat(arms), reduction="none")
+    return each.view(arms, rows).mean(dim=1)
+
+
 def score_sum(kind: Kind, output: Any, targets: torch.Tensor) -> torch.Tensor:
     """Right answers, or the square error, summed over the batch."""
     made = tensor_of(output)

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from penstock.fan_table import Declared
-from penstock.planning.plan import Entry, Plan
+from penstock.racing.data import call_arguments
 from penstock.racing.propagation import incoming_seconds
-from penstock.recipes import Blocks, Constant, Orthogonal, VarianceScaling, glorot_uniform, he_normal
+from penstock.racing.weights_plan import plan_of_weights
+from penstock.recipes import Orthogonal, VarianceScaling, glorot_uniform, he_normal
 from penstock.recipes.recipe import Recipe
 from penstock.torch.check import measure
-from penstock.torch.racing.batches import call_arguments
 from penstock.torch.roles import model_roles
 from penstock.torch.write import apply
 
@@ -61,17 +61,7 @@ def _propagated(model: nn.Module, inputs: Any, seed: int, *, orthogonal: bool) -
 
 def _apply_to_weights(model: nn.Module, recipe: Callable[[str, Declared], Recipe], seed: int) -> None:
     """Draw weights by a rule and set biases to zero, as a plan: tied and parametrised weights are met once."""
-    entries = []
-    for name, declared in model_roles(model).items():
-        chosen: Recipe | None = None
-        if declared.role == "weight" and declared.geometry.is_weight:
-            chosen = recipe(name, declared)
-            if declared.geometry.blocks:
-                chosen = Blocks((chosen,) * len(declared.geometry.blocks))
-        elif declared.role == "bias":
-            chosen = Constant(0.0)
-        entries.append(Entry(name, declared.geometry.shape, chosen, "drawn for a race", "race", declared.geometry))
-    apply(Plan(type(model).__name__, tuple(entries)), model, seed=seed)
+    apply(plan_of_weights(type(model).__name__, model_roles(model), recipe), model, seed=seed)
 
 
 def _corrected(model: nn.Module, inputs: Any, correct: Correct) -> None:

@@ -1,14 +1,14 @@
 """Many arms in one tensor: the weights of all of them side by side, one forward, one backward, an optimizer each.
 
-All parameters of an arm lie in one row of a matrix (one matrix a type), so that its optimizer has a single tensor to
-update, and PyTorch's own fused optimizers can be used, each with its own learning rate. The forward pass is mapped over
-the arms; their losses are summed, and since no arm's loss depends on another's weights, the gradient of the sum holds
-the gradient of each. An arm that becomes NaN leaves the others as they are.
+The forward pass is mapped over the arms, or written out where the model is a plain chain. Their losses are summed, and
+since no arm's loss depends on another's weights, the gradient of the sum holds the gradient of each. An arm that
+becomes NaN leaves the others as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, Literal
 
 import torch
@@ -17,20 +17,20 @@ from torch.func import functional_call, vmap
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from penstock.racing.data import Kind
-from penstock.torch.racing.batches import call_arguments
-from penstock.torch.racing.objective import Loss, score_of, score_sum
+from penstock.racing.data import Kind, call_arguments
+from penstock.torch.racing.chain import chain_of
+from penstock.torch.racing.objective import Loss, losses_of, score_of, score_sum
+from penstock.torch.racing.weights import Tensors, Weights
 
 Mode = Literal["error", "same", "alone"]
 """How arms are mapped: "error" no random operation is allowed · "same" each random operation (dropout) draws once, the
 same for every arm · "alone" one arm without mapping, for models that cannot be mapped."""
 
-Tensors = dict[str, torch.Tensor]
-
-MOMENTUM = 0.9
-
 ROWS_AT_ONCE = 256
 """Held-out rows that go through the arms at a time."""
+
+LARGEST_KEPT = 2**25 - 2**19
+"""Bytes of the largest block that glibc's allocator may learn to keep: 32 MiB, less what it adds to a block."""
 
 
 class Stack:
@@ -59,18 +59,12 @@ class Stack:
         self._mode: Mode = mode
         parameters = [dict(model.named_parameters()) for model in models]
         trained = [name for name, p in parameters[0].items() if p.requires_grad]
-        self._blocks = [
-            _Block([n for n in trained if parameters[0][n].dtype == dtype], dtype, parameters)
-            for dtype in dict.fromkeys(parameters[0][n].dtype for n in trained)
-        ]
+        self._weights = Weights(trained, parameters, optimizers)
         fixed = [{**dict(m.named_buffers()), **{n: p for n, p in ps.items() if n not in trained}}
                  for m, ps in zip(models, parameters, strict=True)]  # fmt: skip
         self._fixed = {name: torch.stack([f[name].detach() for f in fixed]) for name in fixed[0]}
-        self.rates = [rate for _, rate in optimizers]
-        self._optimizers = [
-            make_optimizer(name, [block.rows[arm] for block in self._blocks])
-            for arm, (name, _) in enumerate(optimizers)
-        ]
+        self._chain = None if mode == "alone" else chain_of(models[0])
+        keep_memory()
 
     def step(self, inputs: Any, targets: torch.Tensor, *, factor: float = 1.0) -> list[float]:
         """One step of every arm.
@@ -83,15 +77,18 @@ class Stack:
         Returns:
             Each arm's loss on the batch, before the step.
         """
-        leaves = {name: leaf for block in self._blocks for name, leaf in block.leaves.items()}
-        losses = self._map(lambda weights: self._loss(self._output(weights, inputs), targets), leaves)
-        gradients = torch.autograd.grad(losses.sum(), list(leaves.values()), allow_unused=True, materialize_grads=True)
-        kept = iter(gradients)
-        for block in self._blocks:
-            block.take_gradients([next(kept) for _ in block.leaves])
-        for optimizer, rate in zip(self._optimizers, self.rates, strict=True):
-            optimizer.param_groups[0]["lr"] = rate * factor
-            optimizer.step()
+        leaves = self._weights.leaves
+        if self._chain is not None and _is_matrix(inputs):
+            outputs, passed = self._chain.outputs(leaves, inputs)
+            outputs = outputs.detach().requires_grad_()
+            losses = losses_of(self._loss, outputs, targets)
+            (gradient,) = torch.autograd.grad(losses.sum(), outputs)
+            gradients = self._chain.gradients(leaves, passed, gradient)
+        else:
+            losses = self._map(lambda output: self._loss(output, targets), inputs)
+            every = list(leaves.values())
+            gradients = torch.autograd.grad(losses.sum(), every, allow_unused=True, materialize_grads=True)
+        self._weights.step(gradients, factor=factor)
         return losses.tolist()
 
     def look(self, inputs: Any, targets: torch.Tensor) -> list[tuple[float, float | None]]:
@@ -107,29 +104,27 @@ class Stack:
 
     def keep(self, arms: Sequence[int]) -> None:
         """Go on with these arms alone."""
-        index = torch.tensor(list(arms), device=self._blocks[0].flat.device if self._blocks else None)
-        for block in self._blocks:
-            block.keep(arms, index)
-        self._fixed = {name: values[index] for name, values in self._fixed.items()}
-        self.rates = [self.rates[arm] for arm in arms]
-        self._optimizers = [self._optimizers[arm] for arm in arms]
+        self._weights.keep(arms)
+        self._fixed = {name: values[torch.tensor(arms, device=values.device)] for name, values in self._fixed.items()}
 
     def _look(self, inputs: Any, targets: torch.Tensor) -> list[tuple[float, float | None]]:
-        leaves = {name: leaf for block in self._blocks for name, leaf in block.leaves.items()}
         rows = len(targets)
-        losses = torch.zeros(len(self.rates), dtype=torch.float64)
-        totals = torch.zeros(len(self.rates), dtype=torch.float64)
+        losses = torch.zeros(len(self._weights), dtype=torch.float64)
+        totals = torch.zeros(len(self._weights), dtype=torch.float64)
         for begin in range(0, rows, ROWS_AT_ONCE):
             part = slice(begin, begin + ROWS_AT_ONCE)
             some, right = _rows(inputs, part), targets[part]
 
-            def measure(weights: Tensors, some: Any = some, right: torch.Tensor = right) -> torch.Tensor:
-                output = self._output(weights, some)
+            def measure(output: Any, right: torch.Tensor = right) -> torch.Tensor:
                 loss = self._loss(output, right).to(torch.float64)
                 none = torch.zeros_like(loss)
                 return torch.stack([loss, none if self._kind == "custom" else score_sum(self._kind, output, right)])
 
-            found = self._map(measure, leaves).cpu()
+            if self._chain is not None and _is_matrix(some):
+                outputs, _ = self._chain.outputs(self._weights.leaves, some)
+                found = vmap(measure, randomness=self._mode)(outputs).cpu()
+            else:
+                found = self._map(measure, some).cpu()
             losses += found[:, 0] * (len(right) / rows)
             totals += found[:, 1]
         if self._kind == "custom":
@@ -137,55 +132,18 @@ class Stack:
         scores = [score_of(self._kind, total, targets) for total in totals.tolist()]
         return list(zip(losses.tolist(), scores, strict=True))
 
-    def _map(self, function: Any, leaves: Tensors) -> torch.Tensor:
-        weights = {**leaves, **self._fixed}
+    def _map(self, function: Callable[[Any], torch.Tensor], inputs: Any) -> torch.Tensor:
+        """A function of the model's output, for each arm."""
+
+        def of_weights(weights: Tensors) -> torch.Tensor:
+            return function(functional_call(self._base, weights, *call_arguments(inputs)))
+
+        weights = {**self._weights.leaves, **self._fixed}
         if self._mode == "alone":
             # A view, so that buffers which the model changes in place change here.
-            return function({name: values.squeeze(0) for name, values in weights.items()}).unsqueeze(0)
+            return of_weights({name: values.squeeze(0) for name, values in weights.items()}).unsqueeze(0)
         with _PlainLinear():
-            return vmap(function, randomness=self._mode)(weights)
-
-    def _output(self, weights: Tensors, inputs: Any) -> Any:
-        return functional_call(self._base, weights, *call_arguments(inputs))
-
-
-class _Block:
-    """The trained parameters of one type: a matrix with a row an arm, seen as the model's tensors."""
-
-    def __init__(
-        self, names: Sequence[str], dtype: torch.dtype, parameters: Sequence[Mapping[str, torch.Tensor]]
-    ) -> None:
-        self._shapes = {name: parameters[0][name].shape for name in names}
-        rows = [torch.cat([p[name].detach().reshape(-1) for name in names]) for p in parameters]
-        self.flat = torch.stack(rows)
-        self.rows = [torch.empty(0, dtype=dtype, device=self.flat.device) for _ in rows]
-        self._see()
-
-    def keep(self, arms: Sequence[int], index: torch.Tensor) -> None:
-        """Only these rows; the tensors that their optimizers hold stay the same objects."""
-        self.flat = self.flat[index]
-        self.rows = [self.rows[arm] for arm in arms]
-        self._see()
-
-    def take_gradients(self, gradients: Sequence[torch.Tensor]) -> None:
-        for view, gradient in zip(self._gradient_views, gradients, strict=True):
-            view.copy_(gradient)
-
-    def _see(self) -> None:
-        gradient = torch.zeros_like(self.flat)
-        self.leaves = {name: view.requires_grad_() for name, view in self._views(self.flat).items()}
-        self._gradient_views = list(self._views(gradient).values())
-        for row, values, gradients in zip(self.rows, self.flat, gradient, strict=True):
-            row.grad = None
-            row.data = values
-            row.grad = gradients
-
-    def _views(self, matrix: torch.Tensor) -> Tensors:
-        views, begin = {}, 0
-        for name, shape in self._shapes.items():
-            views[name] = matrix[:, begin : begin + shape.numel()].view(len(matrix), *shape).detach()
-            begin += shape.numel()
-        return views
+            return vmap(of_weights, randomness=self._mode)(weights)
 
 
 class _PlainLinear(TorchFunctionMode):
@@ -197,14 +155,18 @@ class _PlainLinear(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def make_optimizer(name: str, rows: list[torch.Tensor]) -> torch.optim.Optimizer:
-    """The optimizer of one arm: PyTorch's own, in its fused form, which works element by element."""
-    fused = all(row.is_floating_point() for row in rows)
-    if name == "sgd":
-        return torch.optim.SGD(rows, lr=1.0, momentum=MOMENTUM, fused=fused)
-    if name == "adamw":
-        return torch.optim.AdamW(rows, lr=1.0, fused=fused)
-    return torch.optim.Adam(rows, lr=1.0, fused=fused)
+@cache
+def keep_memory() -> None:
+    """Let the allocator keep what a step frees for the next one; it changes nothing else.
+
+    Without this, glibc gives the memory of each step back to the system, and gets it back page by page: a tenth of a
+    step. It keeps blocks up to the largest that was ever freed, so one is freed here, and never touched.
+    """
+    torch.empty(LARGEST_KEPT, dtype=torch.uint8)
+
+
+def _is_matrix(inputs: Any) -> bool:
+    return isinstance(inputs, torch.Tensor) and inputs.dim() == 2
 
 
 def _rows(inputs: Any, part: slice) -> Any:
