@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,9 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock.jax.models import target_of
-from penstock.ledger.elements import ELEMENTS
-from penstock.ledger.rebuild import METADATA
-from penstock.ledger.weights_file import write_file
+from penstock.ledger.arrays_file import save_arrays
 
 
 def tensor(values: npt.NDArray[Any], dtype: str) -> jax.Array:
@@ -34,19 +30,4 @@ def tensor(values: npt.NDArray[Any], dtype: str) -> jax.Array:
 def save(model: Any, path: str) -> None:
     """Write a model's parameters to a safetensors file, by their names; the file appears when it is complete."""
     arrays = {name: np.asarray(value) for name, value in target_of(model, "save").parameters.items()}
-    place = Path(path)
-    part = place.with_name(f".{place.name}.part")
-    try:
-        write_file(
-            part,
-            [(name, array.dtype.name, array.shape) for name, array in arrays.items()],
-            lambda name: np.ascontiguousarray(arrays[name]).reshape(arrays[name].shape).view(_stored(arrays[name])),
-            metadata=METADATA,
-        )
-        os.replace(part, place)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _stored(array: npt.NDArray[Any]) -> np.dtype[Any]:
-    return ELEMENTS[array.dtype.name].stored
+    save_arrays(arrays, path)

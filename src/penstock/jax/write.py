@@ -14,9 +14,9 @@ import numpy.typing as npt
 from penstock.errors import ArgumentError, UnsupportedError, message
 from penstock.jax.calibrate import Corrections
 from penstock.jax.models import Target, target_of
-from penstock.jax.records import ledger_of
 from penstock.ledger.book import Ledger
 from penstock.planning.plan import Entry, Plan
+from penstock.planning.records import ledger_of
 from penstock.randomness import key_for
 from penstock.recipes.ordered import draw_ordered
 

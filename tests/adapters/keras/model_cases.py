@@ -11,6 +11,7 @@ import json
 import sys
 import traceback
 
+import family_cases
 import keras
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ from keras import layers, ops
 
 import penstock
 from penstock import ArgumentError, ModelError, UnsupportedError
-from penstock.keras.models import drawn_names, parameters_of
+from penstock.keras.adapter import BACKENDS
+from penstock.keras.models import call_of, drawn_names, parameters_of
 from penstock.recipes import VarianceScaling as Scaling
 
 BACKEND = keras.backend.backend()
@@ -351,7 +353,7 @@ def case_failures_change_nothing():
         penstock.check(model, batch * np.nan)
     with pytest.raises(ModelError, match="loss must take the model's output"):
         penstock.initialize(model, batch, loss=lambda y: y.no_such_thing)
-    with pytest.raises(UnsupportedError, match="learning_rate is measured for PyTorch models"):
+    with pytest.raises(ArgumentError, match="learning_rate needs the loss that will be trained"):
         penstock.initialize(model, batch, learning_rate=True)
     other = penstock.plan(keras.Sequential([layers.Input((16,)), layers.Dense(3, name="only")]), batch)
     with pytest.raises(ArgumentError, match="must have the parameters that were planned"):
@@ -362,6 +364,19 @@ def case_failures_change_nothing():
         penstock.materialize(model, seed=0)
     assert values(model) == before
     assert all("call" not in layer.__dict__ for layer in model._flatten_layers())
+
+
+def case_learning_rate():
+    model, batch = mlp()
+    labels = (batch @ normal(16, 4, seed=1)).argmax(1)
+
+    def loss(output):
+        return ops.mean(keras.losses.sparse_categorical_crossentropy(labels, output, from_logits=True))
+
+    rate = penstock.initialize(model, batch, seed=1, loss=loss, learning_rate=True).plan.learning_rate
+    assert rate is not None
+    FACTS["rate"] = [rate.sgd, rate.adam]
+    assert rate.sgd > 5 * rate.adam > 0.0
 
 
 def case_fans_are_those_of_the_layers_own_pass():
@@ -400,6 +415,14 @@ def pass_of(layer, x):
 
         y, pull = jax.vjp(layer, x)
         return np.asarray(y), lambda g: np.asarray(pull(g)[0])
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        given = tf.constant(x)
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            made = layer(given)
+        return made.numpy(), lambda g: tape.gradient(made, given, g).numpy()
     import torch
 
     leaf = torch.from_numpy(x).requires_grad_()
@@ -445,44 +468,59 @@ def case_axes_that_layers_declare():
 
 
 def case_declared_axes_are_those_that_the_operations_show():
-    if BACKEND != "jax":
+    if BACKEND == "torch":
         return
-    from dataclasses import replace
-
-    from penstock.jax.measure.batch import arguments
-    from penstock.jax.trace.tracer import trace
-    from penstock.keras.on_jax import target_of
-
     seen = 0
     for make in (mlp, cnn, resnet):
         model, batch = make()
-        target = target_of(model, "check")
-        nodes = trace(replace(target, declared={}), arguments((batch,))).graph.nodes
-        for node in nodes:
-            if node.kind == "contraction" and node.geometry is not None:
-                declared = target.declared[node.parameters[0]].geometry
-                assert (node.geometry.fans, node.geometry.order) == (declared.fans, declared.order), node
-                seen += 1
+        known = parameters_of(model)
+        for name, shown in shown_axes(model, batch):
+            declared = known[name].declared.geometry
+            assert (shown.fans, shown.order) == (declared.fans, declared.order), name
+            seen += 1
     assert seen >= 8
 
 
-def case_tensorflow_is_refused():
+def shown_axes(model, batch):
+    """The axes of each weight as the operations of the backend show them, whatever the layers declare."""
+    if BACKEND == "tensorflow":
+        from penstock.keras.tensorflow.target import batch_of, target_of
+        from penstock.keras.tensorflow.tracer import trace
+
+        steps = trace(target_of(model), batch_of(call_of(model, batch))).trace.recording.steps
+    else:
+        from dataclasses import replace
+
+        from penstock.jax.measure.batch import arguments
+        from penstock.jax.trace.tracer import trace
+        from penstock.keras.on_jax import target_of
+
+        steps = trace(replace(target_of(model, "check"), declared={}), arguments((batch,))).graph.nodes
+    return [(s.parameters[0], s.geometry) for s in steps if s.kind == "contraction" and s.geometry is not None]
+
+
+def case_other_backends_are_refused():
     model = keras.Sequential([layers.Input((4,)), layers.Dense(2)])
-    before = values(model)
-    for door in (penstock.check, penstock.plan, penstock.initialize):
-        with pytest.raises(
-            UnsupportedError, match=r"on the backend jax or torch; it runs on tensorflow[^?]*BACKEND=jax"
-        ):
-            door(model, normal(8, 4))
+    before, module = values(model), BACKENDS.pop(BACKEND)
+    try:
+        for door in (penstock.check, penstock.plan, penstock.initialize):
+            with pytest.raises(
+                UnsupportedError, match=f"one of the backends [a-z, ]*; it runs on {BACKEND}[^?]*BACKEND="
+            ):
+                door(model, normal(8, 4))
+    finally:
+        BACKENDS[BACKEND] = module
     assert values(model) == before
     assert penstock.fans(model).fan_in == 4.0
 
 
-CASES = {
-    name.removeprefix("case_"): case
-    for name, case in list(globals().items())
-    if name.startswith("case_") and ("tensorflow" in name) == (BACKEND == "tensorflow")
+CASES = family_cases.CASES | {
+    name.removeprefix("case_"): case for name, case in list(globals().items()) if name.startswith("case_")
 }
+if BACKEND == "tensorflow":
+    import tensorflow_cases
+
+    CASES |= tensorflow_cases.CASES
 
 
 def failures():
@@ -502,5 +540,6 @@ if __name__ == "__main__":
 
         torch.set_num_threads(1)
     failed = failures()
-    print(json.dumps({"backend": BACKEND, "cases": sorted(CASES), "failures": failed, "facts": FACTS}))
+    facts = {"facts": FACTS, "families": family_cases.FACTS}
+    print(json.dumps({"backend": BACKEND, "cases": sorted(CASES), "failures": failed, **facts}))
     sys.exit(0)
