@@ -197,6 +197,12 @@ The audit reads the call stack and sees every operation below autograd; nothing 
 all random states stay as they are. A model of another library than transformers is initialized, over the meta device,
 by each module's `reset_parameters`, then by the outermost `init_weights`, `initialize_weights` or `_init_weights`.
 What writes through NumPy or C++ is measured but not attributed. A factory is called twice.
+
+In Keras and JAX every array is written when it is made, so nothing can be left unwritten. `penstock.audit(build)`
+builds a Keras model from one seed and compares each parameter with what its layer's initializer is asked for (U106);
+one initializer instance in two layers of one shape is found as S102. JAX shows no writer: `penstock.audit(module,
+batch)` of a linen module or a transformed function of Haiku, and `penstock.audit(lambda key: Net(nnx.Rngs(key)))`,
+initialize under two keys, and find copies (a key used twice) and numbers that are none, and note what no key decides.
 """
 
 

@@ -20,7 +20,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "penstock"
 ORDER = tuple(
     """
     errors randomness geometry fan_table inputs quadrature moments activations gains recipes conventions numpy
-    graph saturation signals tracing provenance frameworks meanfield checks ledger web lesson report planning
+    graph saturation signals tracing provenance frameworks building meanfield checks ledger web lesson report planning
     racing torch jax keras doors distributed demo cli testing pytest_plugin __init__
     """.split()
 )

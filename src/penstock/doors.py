@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from penstock.building import AnotherFramework, adapter_to_build
 from penstock.fan_table import FansTable, fans_of_shape
-from penstock.frameworks import adapter_of, adapter_to_build, find_adapter, model_and_batch
+from penstock.frameworks import adapter_of, find_adapter, model_and_batch
 from penstock.gains import Convention, Gain, gain_of
 from penstock.gains import gain as _gain
 from penstock.planning.named.choose import RecipeChoice
@@ -54,17 +55,22 @@ def check(model: Any, batch: Any, *more: Any, loss: Callable[[Any], Any] | None 
     return adapter_of(model, "check").check(model, batch, loss=loss)
 
 
-def audit(model_or_factory: Any) -> AuditReport:
+def audit(model_or_factory: Any, batch: Any = None) -> AuditReport:
     """Say who wrote each parameter and buffer of a model, and what nobody wrote.
 
     The model is built on memory that is filled with a NaN whose bits no computation makes, and initialized: directly,
     and as libraries do it that load checkpoints (built on the meta device, given memory, initialized by its own
     methods). What is given and all random states stay as they are; nothing is patched. See docs/audit.md.
 
+    In Keras and JAX every array is written when it is made. A Keras model is built from one seed and its parameters
+    compared with what their initializers are asked for; a model of JAX is initialized under two keys.
+
     Args:
         model_or_factory: a function or class without arguments that builds the model, which is called once or twice;
             or a model. One of the transformers package is built anew from its configuration; of any other only its own
-            initialization is watched, on a copy without weights.
+            initialization is watched, on a copy without weights. Of JAX: a linen module or a transformed function of
+            Haiku, with a batch; or a function of `key` that makes a model or parameters.
+        batch: for models that make their parameters from one.
 
     Returns:
         A report: it prints; `report.findings` are U101 (never written), U102 (not finite), U104 (overwritten), U105
@@ -80,7 +86,13 @@ def audit(model_or_factory: Any) -> AuditReport:
         >>> penstock.audit(lambda: torch.nn.Linear(4, 2)).audited.tensors["bias"].direct.last.writer
         'Linear.reset_parameters'
     """
-    return adapter_to_build(model_or_factory).audit(model_or_factory)
+    adapter = adapter_to_build(model_or_factory)
+    try:
+        return adapter.audit(model_or_factory, batch)
+    except AnotherFramework as found:
+        if found.owner is None or found.owner is adapter:
+            raise
+        return found.owner.audit(model_or_factory, batch)
 
 
 def plan(
@@ -102,8 +114,9 @@ def plan(
         keep: names, or patterns such as "encoder.*", of parameters to leave alone: those loaded from a checkpoint.
         recipe: "auto", which chooses for each parameter by what the network computes; a published plan by name
             ("torch", "keras", "gpt2", "fixup", "lsuv" ...: `penstock.planning.named.table.NAMED`); a recipe for all
-            weights (`penstock.recipes.Orthogonal(1.0)`); a scheme (`penstock.recipes.schemes.GPT2(std=0.01)`); or a
-            function of a `penstock.planning.site.Site` that returns a recipe, a decision, or None for "as auto".
+            weights (`penstock.recipes.Orthogonal(1.0)`); a scheme (`penstock.recipes.schemes.GPT2(std=0.01)`); "auto"
+            with other numbers for kernel shaping (`penstock.planning.Shaped(slope=1.2)`); or a function of a
+            `penstock.planning.site.Site` that returns a recipe, a decision, or None for "as auto".
         names: parameter -> the name that it is drawn under, where that is not its own. The same architecture gets the
             same weights in another framework by the names that it has there: {"Dense_0.kernel": "fc1.weight"}.
 
@@ -154,7 +167,8 @@ def initialize(
         seed: 0 <= seed < 2**64. The same seed and parameter names give the same draws, whatever else is in the model.
         names: as for `penstock.plan`.
         learning_rate: True measures rates for SGD with momentum and for Adam ("sgd", "adam": for one) with the loss,
-            by some 30 steps of training each that are taken back; see `Plan.learning_rate`, `Plan.param_groups`.
+            by some 30 steps of training each that are taken back; see `Plan.learning_rate` and, for PyTorch,
+            `Plan.param_groups`.
 
     Returns:
         The plan, and the reports before and after; printed, it says what changed.
@@ -201,11 +215,14 @@ def gain(activation: str | Callable[[Any], Any], *, variance: float = 1.0, conve
     return _gain(activation, variance=variance, convention=convention)
 
 
-def fans(layer: Any, **roles: Any) -> FansTable:
+def fans(layer: Any, *more: Any, **roles: Any) -> FansTable:
     """fan_in and fan_out of every weight of a layer or a model, or of a shape whose axis roles are given.
 
     Args:
-        layer: a module, or a weight or its shape.
+        layer: a module of PyTorch; a Keras layer or model; a model of JAX as for `penstock.check`, whose axes show in
+            what it computes; or a weight or its shape.
+        *more: a batch, or params and a batch, as for `penstock.check`: for models of JAX, and for layers of Keras that
+            are not built. A module of Flax nnx or Equinox may go without where its first layer says what it takes.
         **roles: for a weight or a shape: in_axes, out_axes, window_axes, batch_axes, groups, ...; see
             `penstock.fan_table.fans_of_shape`.
 
@@ -214,6 +231,7 @@ def fans(layer: Any, **roles: Any) -> FansTable:
 
     Raises:
         ShapeError: if a shape is given and its axes do not fit.
+        ArgumentError: if a batch is needed and there is none, or a Keras layer is not built.
         UnsupportedError: if this is neither a module of a supported framework nor a shape.
 
     Examples:
@@ -225,4 +243,5 @@ def fans(layer: Any, **roles: Any) -> FansTable:
     """
     if roles or isinstance(layer, (tuple, list)):
         return fans_of_shape(getattr(layer, "shape", layer), **roles)
-    return adapter_of(layer, "fans").fans(layer)
+    model, batch = model_and_batch("fans", layer, more[0], more[1:]) if more else (layer, None)
+    return adapter_of(model, "fans").fans(model, batch)

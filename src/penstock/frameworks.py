@@ -54,19 +54,37 @@ class Adapter(Protocol):
         ...
 
     @property
+    def builds_from_key(self) -> bool:
+        """Whether a function that makes one of its models may take a random key."""
+        ...
+
+    @property
     def races(self) -> bool:
         """Whether it can train models for `penstock.race`."""
+        ...
+
+    @property
+    def file_reader(self) -> str:
+        """The call that reads what `save` wrote, with {path} for the file."""
         ...
 
     def owns(self, thing: Any) -> bool:
         """Whether this is a model, layer, tensor or function of the framework."""
         ...
 
+    def is_model(self, thing: Any) -> bool:
+        """Whether this is a model, or what stands for one: a function beside its parameters."""
+        ...
+
+    def with_parameters(self, model: Any, batch: Any, *, seed: int) -> Any:
+        """What `is_model` knows, as the other functions take it; a model that has no parameters yet makes them."""
+        ...
+
     def check(self, model: Any, batch: Any, *, loss: Any = None) -> Report:
         """See `penstock.check`."""
         ...
 
-    def audit(self, model_or_factory: Any) -> AuditReport:
+    def audit(self, model_or_factory: Any, batch: Any = None) -> AuditReport:
         """See `penstock.audit`."""
         ...
 
@@ -133,7 +151,7 @@ class Adapter(Protocol):
         """See `penstock.check_weights`."""
         ...
 
-    def fans(self, model: Any) -> FansTable:
+    def fans(self, model: Any, batch: Any = None) -> FansTable:
         """See `penstock.fans`."""
         ...
 
@@ -229,25 +247,9 @@ def find_adapter(thing: Any) -> Adapter | None:
     return None
 
 
-def adapter_to_build(thing: Any) -> Adapter:
-    """The adapter for a model, or for a function that builds one: that of a framework that is loaded.
-
-    Raises:
-        UnsupportedError: if this can be neither, or no framework is loaded.
-    """
-    if not callable(thing):
-        raise UnsupportedError(
-            message(
-                f"audit: model_or_factory must be a model, or a function that builds one; got {type(thing).__name__}.",
-                hint="penstock.audit(lambda: Net(width=64))",
-            )
-        )
-    loaded = [adapter_named(framework) for framework in ADAPTERS if framework in sys.modules]
-    if not loaded:
-        raise UnsupportedError(
-            message(
-                f"audit: a supported framework ({', '.join(ADAPTERS)}) must be loaded to build a model; none is.",
-                hint="import torch",
-            )
-        )
-    return next((adapter for adapter in loaded if adapter.watches_building), loaded[0])
+def adapter_of_model(thing: Any) -> Adapter | None:
+    """The adapter of the framework that a model is of, None if this is no model of any that is loaded."""
+    for framework in ADAPTERS:
+        if framework in sys.modules and (adapter := adapter_named(framework)).is_model(thing):
+            return adapter
+    return None

@@ -9,7 +9,7 @@ import re
 import pytest
 import torch
 
-from penstock.cli.targets import resolve
+from penstock.cli.models import resolve
 from penstock.errors import ArgumentError
 
 pytest.importorskip("transformers")

@@ -8,7 +8,8 @@ import sys
 import pytest
 import torch
 
-from penstock.cli.targets import parse_target, resolve
+from penstock.cli.models import resolve
+from penstock.cli.targets import parse_target
 from penstock.errors import ArgumentError, ModelError, UnsupportedError
 
 pytestmark = pytest.mark.usefixtures("folder")

@@ -73,8 +73,10 @@ def _audit(audited: Audited) -> Iterator[Finding]:
             shape=second.shape,
             observation=f"It holds the same drawn values as {twin} and is not tied to it: {len(copies)} parameters of "
             f"the model are copies, 0 should be.{by}",
-            cause="a deep copy of a module, or a seed that was set again before each layer",
-            hint="model.apply(reset), with reset calling each module's reset_parameters(), after the copies are made",
+            cause="a deep copy of a module, a seed that was set again before each layer, or an initializer object or "
+            "a key that was used twice",
+            hint=audited.hints.get(CHECK.code)
+            or "model.apply(reset), with reset calling each module's reset_parameters(), after the copies are made",
             value=float(len(copies)),
             threshold=0.0,
             others=others_of(sorted(copies), first=name),

@@ -10,9 +10,24 @@ import typer
 
 from penstock import distributed, doors
 from penstock.cli.audits import audit
-from penstock.cli.inputs import load_loss, make_batch
+from penstock.cli.inputs import given_batch, load_loss, make_batch
 from penstock.cli.ledgers import ledger_app
 from penstock.cli.lesson import lesson
+from penstock.cli.models import find
+from penstock.cli.options import (
+    BatchOption,
+    DebugOption,
+    FailOnOption,
+    FormatOption,
+    IgnoreOption,
+    InputOption,
+    KeepOption,
+    LossOption,
+    RecipeOption,
+    SeedOption,
+    SelectOption,
+    TargetArgument,
+)
 from penstock.cli.output import (
     CLEAN,
     Format,
@@ -28,8 +43,7 @@ from penstock.cli.output import (
     show_report,
 )
 from penstock.cli.race import race
-from penstock.cli.targets import resolve
-from penstock.cli.weights import check_output, is_weights, save
+from penstock.cli.weights import check_output, is_weights, reader_of, save
 from penstock.ledger.verify import ledger_path
 from penstock.report.verdict import Verdict
 
@@ -47,71 +61,14 @@ app.add_typer(ledger_app)
 app.command()(audit)
 app.command()(lesson)
 
-TargetArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="TARGET",
-        help="The model: package.module:Name or path/to/file.py:Name of a class, a factory function or a model, "
-        "with literal keyword arguments if you like ('nets.py:build(depth=20)'); or hf:bert, hf:path/to/config.json.",
-        show_default=False,
-    ),
-]
-BatchOption = Annotated[
-    str | None,
-    typer.Option(
-        "--batch", metavar="MODULE:FUNCTION", help="A function that returns a real batch.", show_default=False
-    ),
-]
-InputOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--input",
-        metavar="SHAPE",
-        help="An input drawn at random: 32,3,224,224 or 'i64[8,128]<50257' or 'ids=i64[8,128]<50257'. Repeatable. "
-        "Without --input and --batch it is guessed from the first layer.",
-        show_default=False,
-    ),
-]
-LossOption = Annotated[
-    str | None,
-    typer.Option("--loss", metavar="MODULE:FUNCTION", help="From the output to a scalar.", show_default=False),
-]
-KeepOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--keep",
-        metavar="NAME",
-        help="A parameter, or a pattern as encoder.*, that stays as it is.",
-        show_default=False,
-    ),
-]
-RecipeOption = Annotated[
-    str,
-    typer.Option(
-        "--recipe",
-        metavar="NAME",
-        help="auto, or a published plan: torch, keras, flax, he, gpt2, fixup, mup, lsuv ... (docs/named_plans.md).",
-    ),
-]
-FormatOption = Annotated[Format, typer.Option("--format", help="How the report is written.")]
-FailOnOption = Annotated[Level, typer.Option("--fail-on", help="The least severity that gives exit code 1.")]
-SelectOption = Annotated[
-    list[str] | None,
-    typer.Option("--select", metavar="CODES", help="Only these findings: F101 or F,B.", show_default=False),
-]
-IgnoreOption = Annotated[
-    list[str] | None, typer.Option("--ignore", metavar="CODES", help="All but these findings.", show_default=False)
-]
-SeedOption = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of all that is drawn.")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-
 
 def _model_and_batch(target: str, batch: str | None, inputs: Sequence[str] | None, seed: int) -> tuple[Any, Any]:
-    model = resolve(target, seed=seed)
-    made, told = make_batch(model, batch=batch, inputs=inputs or (), seed=seed)
+    found = find(target, seed=seed)
+    made, told = make_batch(found, batch=batch, inputs=inputs or (), seed=seed)
     if told:
         note(told)
-    return model, made
+    with quiet_stdout():
+        return found.adapter.with_parameters(found.model, made, seed=seed), made
 
 
 @app.command()
@@ -182,10 +139,10 @@ def init(
                 keep=keep or (),
                 recipe=recipe,
             )
-        size = save(model, output)
+        size = save(done.model, output)
         done.ledger.save(ledger_path(output))
         show(done)
-        note(f"wrote {output} ({size:,} bytes); safetensors.torch.load_model(model, {str(output)!r}) reads it")
+        note(f"wrote {output} ({size:,} bytes); {reader_of(done.model, output)} reads it")
         note(f"wrote {ledger_path(output)}; penstock ledger verify {output} compares the two")
         raise typer.Exit(exit_code(done.after, fail_on))
 
@@ -232,10 +189,24 @@ def gain(
 
 
 @app.command()
-def fans(target: TargetArgument, seed: SeedOption = 0, debug: DebugOption = False) -> None:
-    """Show fan_in and fan_out of each layer of a model."""
+def fans(
+    target: TargetArgument,
+    batch: BatchOption = None,
+    inputs: InputOption = None,
+    seed: SeedOption = 0,
+    debug: DebugOption = False,
+) -> None:
+    """Show fan_in and fan_out of each layer of a model.
+
+    Only models of JAX need a batch, whose axes show in what is computed, and models of Keras that are not built.
+    """
     with readable_errors(debug=debug):
-        show(doors.fans(resolve(target, seed=seed)))
+        found = find(target, seed=seed)
+        made, _ = given_batch(found, batch=batch, inputs=inputs or (), seed=seed)
+        with quiet_stdout():
+            model = found.adapter.with_parameters(found.model, made, seed=seed)
+            table = doors.fans(model) if made is None else doors.fans(model, made)
+        show(table)
 
 
 @app.command()

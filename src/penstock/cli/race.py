@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from penstock.cli.models import is_model, resolve
 from penstock.cli.output import note, quiet_stdout, readable_errors, show
-from penstock.cli.targets import call, is_model, load, parse_target, resolve
+from penstock.cli.targets import call, load, parse_target
 from penstock.errors import ArgumentError
 from penstock.racing import door
 

@@ -23,8 +23,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from penstock.cli.usercode import seed_everything, user_code
-from penstock.errors import ArgumentError, ModelError, UnsupportedError, message
+from penstock.cli.usercode import user_code
+from penstock.errors import ArgumentError, ModelError, message
 
 FORMS = "package.module:Name, path/to/file.py:Name, either with (keyword=literal), or hf:bert"
 
@@ -116,49 +116,6 @@ def call(target: Target, function: Any) -> Any:
             ) from None
     with user_code(f"{target.owner}: calling {target.text}"):
         return function(**target.arguments)
-
-
-def resolve(text: str, *, seed: int = 0) -> Any:
-    """The model that a TARGET names: classes and factories called, models as they are.
-
-    Args:
-        text: the target.
-        seed: one seed gives one model, whatever the class or factory draws its weights from.
-
-    Returns:
-        The model.
-
-    Raises:
-        ArgumentError: if the target cannot be found or its arguments do not fit.
-        ModelError: if the user's own code fails.
-        UnsupportedError: if what comes out is no model.
-    """
-    target = parse_target(text)
-    if target.kind == "hf":
-        from penstock.cli.huggingface import build
-
-        return build(target, seed=seed)
-    value = load(target)
-    if is_model(value):
-        if target.arguments:
-            raise ArgumentError(f"TARGET: {target.name} is a model already and takes no arguments; got {text!r}.")
-        return value
-    if callable(value):
-        seed_everything(seed)
-        value = call(target, value)
-    if not is_model(value):
-        raise UnsupportedError(
-            message(
-                f"TARGET: {text} must be a model, or a class or function that makes one; got {describe(value)}.",
-                hint="def build(): return Net()",
-            )
-        )
-    return value
-
-
-def is_model(value: Any) -> bool:
-    """Whether this is an instance of a model (which may itself be callable)."""
-    return not isinstance(value, type) and hasattr(value, "named_parameters")
 
 
 def describe(value: Any) -> str:

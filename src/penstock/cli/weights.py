@@ -45,6 +45,11 @@ def check_output(path: Path, *, force: bool) -> None:
         ) from error
 
 
+def reader_of(model: Any, path: Path) -> str:
+    """The call of the model's framework that reads a file of its weights."""
+    return adapter_of(model, "initialize").file_reader.format(path=str(path))
+
+
 SUFFIXES = (".safetensors", ".index.json", ".bin", ".pt", ".pth", ".ckpt")
 
 

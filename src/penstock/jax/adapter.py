@@ -10,10 +10,16 @@ import jax
 import numpy as np
 
 from penstock.errors import UnsupportedError, message
+from penstock.jax.audit import audit
 from penstock.jax.check import check
+from penstock.jax.fans import fans
 from penstock.jax.files import save, tensor
 from penstock.jax.initialize import initialize, plan
-from penstock.jax.models import is_model
+from penstock.jax.inputs import guess as guess_input
+from penstock.jax.models import is_model as is_whole
+from penstock.jax.parts import is_model, with_parameters
+from penstock.jax.racing.survey import survey_race
+from penstock.jax.racing.train import train_arms
 from penstock.jax.scalar import activation_name, as_scalar_function
 from penstock.jax.write import apply
 from penstock.quadrature import Function
@@ -27,6 +33,7 @@ __all__ = [
     "fans",
     "guess_input",
     "initialize",
+    "is_model",
     "materialize",
     "owns",
     "param_groups",
@@ -37,15 +44,18 @@ __all__ = [
     "survey_race",
     "tensor",
     "train_arms",
+    "with_parameters",
 ]
 
+builds_from_key = True
 watches_building = False
-races = False
+races = True
+file_reader = "safetensors.flax.load_file({path!r})"
 
 
 def owns(thing: Any) -> bool:
     """Whether this is a model, an array, or a function of arrays."""
-    return is_model(thing) or isinstance(thing, jax.Array) or _wants_arrays(thing)
+    return is_whole(thing) or isinstance(thing, jax.Array) or _wants_arrays(thing)
 
 
 def _wants_arrays(thing: Any) -> bool:
@@ -69,11 +79,6 @@ def scalar_function(function: Any) -> tuple[Function, str]:
     return as_scalar_function(function), activation_name(function)
 
 
-def audit(model_or_factory: Any) -> NoReturn:
-    """JAX has no memory without values, so there is nothing to watch."""
-    _no("audit", "an array of JAX always holds values, so no parameter can be left unwritten", "penstock.check")
-
-
 def materialize(model: Any, **arguments: Any) -> NoReturn:
     """JAX makes parameters from their shapes."""
     _no("materialize", "JAX makes parameters from their shapes", "penstock.jax.materialize(shapes, sharding, plan, 0)")
@@ -94,33 +99,9 @@ def param_groups(plan: Any, model: Any, **arguments: Any) -> NoReturn:
     _no("Plan.param_groups", "groups of parameters are PyTorch's", "optax.masked or optax.multi_transform")
 
 
-def fans(model: Any) -> NoReturn:
-    """The axes of a JAX parameter are read from the operation that uses it."""
-    _no(
-        "fans",
-        "the axes of a JAX parameter show only in what the model computes with it",
-        "penstock.plan(apply_fn, params, batch)['w'].geometry.fans",
-    )
-
-
-def guess_input(model: Any) -> None:
-    """No JAX model says what it takes."""
-    return
-
-
 def race_data(given: Any, *, steps: int, batch_size: int | None, own_loss: bool) -> None:
     """JAX has no data sets of its own."""
     return
-
-
-def survey_race(course: Any) -> NoReturn:
-    """Races train PyTorch models."""
-    _no("race", "races train PyTorch models", "penstock.initialize(apply_fn, params, batch)")
-
-
-def train_arms(course: Any, task: Any) -> NoReturn:
-    """Races train PyTorch models."""
-    _no("race", "races train PyTorch models", "penstock.initialize(apply_fn, params, batch)")
 
 
 def _no(function: str, why: str, hint: str) -> NoReturn:

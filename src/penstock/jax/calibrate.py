@@ -9,12 +9,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from penstock.graph import Node
 from penstock.jax.trace.program import run
 from penstock.jax.trace.tracer import Traced
 from penstock.planning.plan import Calibration, Plan
+from penstock.planning.rounding import rounded, rounded_each, rounded_to, rounded_within, step_of
 from penstock.tracing.values import Weight
 
 FACTOR_RANGE = (1e-3, 1e3)
@@ -133,16 +133,17 @@ def _corrected(
     if wanted.per_unit and each == value.shape[axis]:
         sizes = jnp.sqrt(jnp.mean(jnp.square(product - mean), axis=others))
         overall = jnp.sqrt(jnp.mean(jnp.square(sizes)))
-        ratio = jnp.where(sizes > 0.0, overall / sizes, 1.0)
+        ratio = rounded_within(jnp, jnp.where(sizes > 0.0, overall / sizes, 1.0))
         result["ratio"] = ratio
         spread = ratio.reshape([-1 if a == axis else 1 for a in range(value.ndim)])
         product, mean = product * spread, mean * spread
     rms = jnp.sqrt(jnp.mean(jnp.square(product - mean)))
     factor = wanted.target / rms
     fits = (factor > FACTOR_RANGE[0]) & (factor < FACTOR_RANGE[1])
-    factor = jnp.where(fits, factor, 1.0)
+    factor = rounded_within(jnp, jnp.where(fits, factor, 1.0))
     if wanted.centre is not None and bias is not None:
-        new = jnp.where(fits, wanted.centre - mean * factor, offset)
+        step = step_of(wanted.target)
+        new = jnp.where(fits, jnp.round((wanted.centre - mean * factor) / step) * step, offset)
         result["bias"] = new.reshape(bias.shape)
         offset = new
     return result | {"rms": rms, "factor": factor, "fits": fits}, (product * factor + offset).astype(value.dtype)
@@ -173,9 +174,9 @@ def _numbers(plan: Plan, todo: Mapping[int, tuple[Node, Calibration]], found: Ma
                 "planned, which is too far to be mended by scaling."
             )
             continue
-        made.factors[name] = made.knobs[wanted.knob] = float(result["factor"])
+        made.factors[name] = made.knobs[wanted.knob] = rounded(float(result["factor"]))
         if "ratio" in result:
-            made.ratios[name] = np.asarray(result["ratio"])
+            made.ratios[name] = rounded_each(result["ratio"])
         if "bias" in result and wanted.bias is not None:
-            made.biases[wanted.bias] = np.asarray(result["bias"])
+            made.biases[wanted.bias] = rounded_to(result["bias"], step_of(wanted.target))
     return made

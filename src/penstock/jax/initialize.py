@@ -7,20 +7,21 @@ from dataclasses import replace
 from typing import Any
 
 from penstock.checks.registry import find
-from penstock.errors import UnsupportedError, message
 from penstock.jax.calibrate import calibrate
 from penstock.jax.check import measure, measured_of
+from penstock.jax.learning_rate import measure_learning_rate
 from penstock.jax.measure.batch import arguments
 from penstock.jax.measure.loss import Loss, check_loss
 from penstock.jax.measure.passes import BothPasses
 from penstock.jax.models import target_of
-from penstock.jax.records import ledger_of
 from penstock.jax.trace.tracer import inputs_of, trace
 from penstock.jax.write import drawn, pieces_of
 from penstock.planning.build import build_plan
 from penstock.planning.corrected import calibrated, unreached
+from penstock.planning.learning_rate import wanted_optimizers
 from penstock.planning.named.choose import RecipeChoice
 from penstock.planning.plan import Initialization, Plan
+from penstock.planning.records import ledger_of
 from penstock.report.report import Report
 
 
@@ -49,9 +50,7 @@ def initialize(
     learning_rate: bool | str = False,
 ) -> Initialization:
     """See `penstock.initialize`. Nothing is changed but an nnx module, and that at the very end."""
-    if learning_rate:
-        fact = "initialize: learning_rate is measured for PyTorch models; this is a JAX model."
-        raise UnsupportedError(message(fact, hint="penstock.initialize(apply_fn, params, batch)"))
+    optimizers = wanted_optimizers(learning_rate, loss=loss)
     check_loss(loss)
     target, given = target_of(model, "initialize"), arguments(batch)
     both = BothPasses(trace(target, given), loss)
@@ -67,6 +66,10 @@ def initialize(
     report = Report(after, find(after))
     notes = (*corrections.notes, *unreached(chosen, corrections.factors, report))
     written = calibrated(chosen, corrections.factors, notes)
+    if loss is not None and optimizers:
+        start = replace(target, parameters=values)
+        rate = measure_learning_rate(start, given, loss=loss, optimizers=optimizers)
+        written = replace(written, learning_rate=rate)
     ledger = ledger_of(written, pieces_of(written, values), seed=seed)
     new = target.rebuild(list(values.values()))
     return Initialization(written, Report(measured, find(measured)), report, ledger, new)

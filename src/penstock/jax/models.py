@@ -45,7 +45,7 @@ class Target:
 
 def is_model(thing: Any) -> bool:
     """Whether this is a model that can be checked: without importing any library that is not loaded."""
-    return isinstance(thing, Applied) or _is_nnx(thing) or _is_equinox(thing) or _is_linen(thing)
+    return isinstance(thing, Applied) or is_nnx(thing) or is_equinox(thing) or is_linen(thing)
 
 
 def target_of(model: Any, function: str) -> Target:
@@ -59,11 +59,11 @@ def target_of(model: Any, function: str) -> Target:
         return model
     if isinstance(model, Applied):
         target = _applied(model, function)
-    elif _is_nnx(model):
+    elif is_nnx(model):
         target = _nnx(model)
-    elif _is_equinox(model):
+    elif is_equinox(model):
         target = _equinox(model)
-    elif _is_linen(model) and getattr(model, "scope", None) is not None:
+    elif is_linen(model) and getattr(model, "scope", None) is not None:
         unbound, variables = model.unbind()
         target = _applied(Applied(unbound.apply, variables), function)
     else:
@@ -161,17 +161,20 @@ def _function_name(function: Any) -> str:
     return "function" if name in ("<lambda>", "apply_fn") else str(name)
 
 
-def _is_nnx(thing: Any) -> bool:
+def is_nnx(thing: Any) -> bool:
+    """Whether this is a module of Flax nnx."""
     module = sys.modules.get("flax.nnx")
     return module is not None and isinstance(thing, module.Module)
 
 
-def _is_equinox(thing: Any) -> bool:
+def is_equinox(thing: Any) -> bool:
+    """Whether this is a module of Equinox."""
     module = sys.modules.get("equinox")
     return module is not None and isinstance(thing, module.Module)
 
 
-def _is_linen(thing: Any) -> bool:
+def is_linen(thing: Any) -> bool:
+    """Whether this is a module of Flax linen, which holds no parameters unless it is bound to them."""
     module = sys.modules.get("flax.linen")
     return module is not None and isinstance(thing, module.Module)
 

@@ -16,6 +16,7 @@ import numpy as np
 from penstock.errors import ArgumentError, UnsupportedError, message
 from penstock.fan_table import FansTable, fans_table
 from penstock.inputs import InputSpec
+from penstock.keras.audit import audit
 from penstock.keras.models import build, call_of, drawn_names, parameters_of
 from penstock.ledger.book import Ledger
 from penstock.planning.named.choose import RecipeChoice
@@ -32,6 +33,7 @@ __all__ = [
     "fans",
     "guess_input",
     "initialize",
+    "is_model",
     "materialize",
     "owns",
     "param_groups",
@@ -42,12 +44,19 @@ __all__ = [
     "survey_race",
     "tensor",
     "train_arms",
+    "with_parameters",
 ]
 
+builds_from_key = False
 watches_building = False
 races = False
+file_reader = "safetensors.numpy.load_file({path!r})"
 
-BACKENDS = {"jax": "penstock.keras.on_jax", "torch": "penstock.keras.on_torch"}
+BACKENDS = {
+    "jax": "penstock.keras.on_jax",
+    "tensorflow": "penstock.keras.on_tensorflow",
+    "torch": "penstock.keras.on_torch",
+}
 """Backend of Keras -> the module that hands models to its adapter."""
 
 Loss = Callable[[Any], Any]
@@ -97,13 +106,17 @@ def initialize(
     learning_rate: bool | str = False,
 ) -> Initialization:
     """See `penstock.initialize`. The model's variables are written in place, all or none."""
-    if learning_rate:
-        fact = "initialize: learning_rate is measured for PyTorch models; this is a Keras model."
-        raise UnsupportedError(message(fact, hint="penstock.initialize(model, batch)"))
     backend = _backend("initialize")
     target, given, notes = _ready(backend, model, batch, "initialize")
     made: Initialization = backend.initialize(
-        target, given, loss=loss, seed=seed, keep=keep, recipe=recipe, names=_names(model, names)
+        target,
+        given,
+        loss=loss,
+        seed=seed,
+        keep=keep,
+        recipe=recipe,
+        names=_names(model, names),
+        learning_rate=learning_rate,
     )
     return replace(
         made,
@@ -120,8 +133,20 @@ def apply(plan: Plan, model: Any, *, seed: int = 0) -> Ledger:
     return backend.apply(plan, backend.target_of(_built(model, "Plan.apply"), "Plan.apply"), seed=seed)
 
 
-def fans(model: Any) -> FansTable:
-    """See `penstock.fans`: the axes that the layers declare."""
+def is_model(thing: Any) -> bool:
+    """Whether this is a layer or a model."""
+    return isinstance(thing, keras.layers.Layer)
+
+
+def with_parameters(model: Any, batch: Any, *, seed: int) -> Any:
+    """A model that is not built is built where it is first run."""
+    return model
+
+
+def fans(model: Any, batch: Any = None) -> FansTable:
+    """See `penstock.fans`: the axes that the layers declare. A model that is not built is built from the batch."""
+    if batch is not None:
+        build(_model(model, "fans"), call_of(model, batch))
     known = parameters_of(_built(model, "fans"))
     return fans_table({name: one.declared for name, one in known.items()})
 
@@ -152,7 +177,7 @@ def save(model: Any, path: str) -> None:
 def scalar_function(function: Any) -> tuple[Function, str]:
     """A function of tensors, or a layer, as one of float64 arrays; and its name."""
     name = str(getattr(function, "__name__", getattr(function, "name", type(function).__name__)))
-    if keras.backend.backend() in BACKENDS:
+    if keras.backend.backend() in ("jax", "torch"):  # TensorFlow computes in float64 where it is asked to
         return _backend("gain").scalar_function(function)[0], name
 
     def called(x: Any) -> Any:
@@ -160,11 +185,6 @@ def scalar_function(function: Any) -> tuple[Function, str]:
         return np.asarray(keras.ops.convert_to_numpy(made), np.float64)
 
     return called, name
-
-
-def audit(model_or_factory: Any) -> NoReturn:
-    """Keras fills a variable when it makes it."""
-    _no("audit", "Keras fills every variable when it makes it, so none can be left unwritten", "penstock.check")
 
 
 def materialize(model: Any, **arguments: Any) -> NoReturn:
@@ -212,7 +232,7 @@ def _backend(function: str) -> Any:
     if name not in BACKENDS:
         raise UnsupportedError(
             message(
-                f"{function}: Keras must run on the backend {' or '.join(BACKENDS)}; it runs on {name}.",
+                f"{function}: Keras must run on one of the backends {', '.join(BACKENDS)}; it runs on {name}.",
                 because="a model is read through its backend's operations; the weights are the same on each",
                 hint="KERAS_BACKEND=jax in the environment, before Python starts (model.save and "
                 "keras.models.load_model take weights from one backend to another)",
@@ -245,7 +265,7 @@ def _built(model: Any, function: str) -> keras.layers.Layer:
         raise ArgumentError(
             message(
                 f"{function}: model must be built; {model.name!r} has no weights yet.",
-                hint="model(batch)  # once, before",
+                hint="penstock.fans(model, batch)" if function == "fans" else "model(batch)  # once, before",
             )
         )
     return model

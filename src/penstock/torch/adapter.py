@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from penstock.fan_table import FansTable
 from penstock.quadrature import Function
 from penstock.torch.audit.audit import audit
 from penstock.torch.check import check
@@ -20,7 +21,7 @@ from penstock.torch.racing.batches import race_data
 from penstock.torch.racing.survey import survey_race
 from penstock.torch.racing.train import train_arms
 from penstock.torch.ranks.check import check_ranks
-from penstock.torch.roles import module_fans as fans
+from penstock.torch.roles import module_fans
 from penstock.torch.scalar import activation_name, as_scalar_function, wants_tensors
 from penstock.torch.tensors import from_numpy as tensor
 from penstock.torch.write import apply
@@ -34,6 +35,7 @@ __all__ = [
     "fans",
     "guess_input",
     "initialize",
+    "is_model",
     "materialize",
     "owns",
     "param_groups",
@@ -44,11 +46,14 @@ __all__ = [
     "survey_race",
     "tensor",
     "train_arms",
+    "with_parameters",
 ]
 
 
+builds_from_key = False
 watches_building = True
 races = True
+file_reader = "safetensors.torch.load_model(model, {path!r})"
 
 
 def owns(thing: Any) -> bool:
@@ -56,6 +61,21 @@ def owns(thing: Any) -> bool:
     if isinstance(thing, (nn.Module, torch.Tensor)):
         return True
     return callable(thing) and not isinstance(thing, type) and wants_tensors(thing)
+
+
+def is_model(thing: Any) -> bool:
+    """Whether this is a module."""
+    return isinstance(thing, nn.Module)
+
+
+def with_parameters(model: nn.Module, batch: Any, *, seed: int) -> nn.Module:
+    """A module holds its parameters."""
+    return model
+
+
+def fans(model: nn.Module, batch: Any = None) -> FansTable:
+    """See `penstock.fans`: the axes that the layers declare."""
+    return module_fans(model)
 
 
 def scalar_function(function: Any) -> tuple[Function, str]:

@@ -11,16 +11,9 @@ import torch
 from torch import nn
 
 from penstock.errors import ArgumentError, message
-from penstock.planning.learning_rate import (
-    LearningRate,
-    Optimizer,
-    Step,
-    climb,
-    known_optimizer,
-    rate_from_ramp,
-)
+from penstock.planning.learning_rate import LearningRate, Optimizer, Step, known_optimizer
 from penstock.planning.plan import Plan
-from penstock.planning.rate_trial import settled
+from penstock.planning.rate_search import BETAS, EPSILON, MOMENTUM, NOTHING, search
 from penstock.torch.check import usable
 from penstock.torch.measure.batch import Loss, arguments, call, check_model, eager, unwrapped
 from penstock.torch.measure.guard import untouched
@@ -29,10 +22,6 @@ from penstock.torch.roles import model_roles
 SEED = 0
 """Before each step the random state is the same, so that dropout makes the same choice: else its noise would hide at
 which rate the loss turns."""
-
-MOMENTUM = 0.9
-BETAS = (0.9, 0.999)
-EPSILON = 1e-8
 
 DECAYING = ("weight", "embedding")
 """Roles that weight decay is for, by convention; not for biases, and scales and offsets of norms."""
@@ -52,38 +41,14 @@ def measure_learning_rate(model: nn.Module, batch: Any, *, loss: Loss, optimizer
     check_model(model, "initialize")
     parameters = [p for p in model.parameters() if p.requires_grad and p.numel() > 0]
     if not parameters:
-        return LearningRate(notes=("no parameter requires a gradient: there is nothing to train",))
-    found: dict[Optimizer, float | None] = {}
-    notes: list[str] = []
-    passes = 0
-    for optimizer in optimizers:
-        with (
-            untouched(model),
-            _put_back(parameters) as put_back,
-            torch.inference_mode(False),
-            torch.enable_grad(),
-            eager(),
-        ):
+        return NOTHING
+    with untouched(model), _put_back(parameters) as put_back, torch.inference_mode(False), torch.enable_grad(), eager():
 
-            def begin(optimizer: Optimizer = optimizer, put_back: Callable[[], None] = put_back) -> Step:
-                put_back()
-                return Trainer(model, batch, loss, parameters, optimizer).step
+        def begin(optimizer: Optimizer, momentum: float) -> Step:
+            put_back()
+            return Trainer(model, batch, loss, parameters, optimizer, momentum=momentum).step
 
-            ramp = climb(optimizer, begin)
-            rate = rate_from_ramp(optimizer, ramp)
-            if rate is not None and optimizer == "sgd":
-
-                def again(put_back: Callable[[], None] = put_back) -> Step:
-                    put_back()
-                    return Trainer(model, batch, loss, parameters, "sgd", momentum=MOMENTUM).step
-
-                rate, taken = settled(rate, again)
-                passes += taken
-        passes += ramp.passes
-        found[optimizer] = rate
-        if found[optimizer] is None:
-            notes.append(_why_none(optimizer, ramp.losses))
-    return LearningRate(found.get("sgd"), found.get("adam"), tuple(notes), passes)
+        return search(optimizers, begin)
 
 
 @contextmanager
@@ -100,12 +65,6 @@ def _put_back(parameters: Sequence[nn.Parameter]) -> Iterator[Callable[[], None]
         yield put_back
     finally:
         put_back()
-
-
-def _why_none(optimizer: Optimizer, losses: Sequence[float]) -> str:
-    if not math.isfinite(losses[0]):
-        return f"no rate for {optimizer}: the loss is {losses[0]} at the start"
-    return f"no rate for {optimizer}: the loss on the batch fell at none of the {len(losses)} rates tried"
 
 
 class Trainer:
