@@ -18,6 +18,8 @@ penstock.plan(model, batch, recipe="gpt2")  # by name, from the table below
 penstock.initialize(model, batch, recipe="lsuv")
 penstock.plan(model, batch, recipe=Orthogonal(1.0))  # one recipe of penstock.recipes for all weights
 penstock.plan(model, batch, recipe=GPT2(std=0.01))  # a scheme of penstock.recipes.schemes
+penstock.plan(model, batch, recipe=MuP(width_multiplier=4.0))  # with its learning rates: plan.param_groups(model)
+penstock.plan(model, batch, recipe=Shaped(slope=1.2))  # "auto", with another number for kernel shaping
 penstock.plan(model, batch, recipe=mine)  # a function of a site: a recipe, a decision, or None for "as auto"
 ```
 
@@ -33,8 +35,8 @@ feeds it, which residual sum it ends in, how deep its stack is).
 - Norms start at one and zero, biases at zero, the forget gate of an LSTM at one, if the row says nothing else.
 - Weight-normalised layers get the length that the named rule's own weights would have.
 - What a method wants beside weights (multipliers, learning rates, another sum) is in the last column and in the plan's
-  notes. Multipliers that a model lacks are put into its weights, which gives the same network at step zero, and not
-  the same training.
+  notes. Multipliers that a model lacks are put into its weights, which gives the same network at step zero; with the
+  rates of `plan.param_groups` it trains the same as well.
 - `torch`, `keras` and `flax` are tested against those frameworks' own layers; `gpt2`, `t5` and `mamba` against Hugging
   Face's models.
 

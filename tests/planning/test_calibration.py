@@ -13,6 +13,7 @@ from torch_models import Residual, Written, normal, seeded
 
 import penstock
 from penstock.planning.plan import Initialization
+from penstock.planning.rounding import step_of
 from penstock.signals import SignalStats
 from zoo.plain import PLAIN
 
@@ -92,8 +93,9 @@ def test_each_calibrated_layer_has_its_planned_size(case: str, dtype: torch.dtyp
     done = penstock.initialize(seeded(MODELS[case]).to(dtype), X.to(dtype))
     reached = outputs(done)
     assert reached
-    # bfloat16 keeps 8 bits: half of the last is 2^-9 for each weight and each result, in up to 20 layers.
-    tolerance = 1e-3 if dtype != torch.bfloat16 else 2e-2
+    # Factors have three digits: half of the last is up to 5e-3. bfloat16 keeps 8 bits: half of the last is 2^-9, of
+    # each weight and each result, in up to 20 layers.
+    tolerance = 5.1e-3 if dtype != torch.bfloat16 else 2e-2
     for name, (signal, target, centre) in reached.items():
         assert signal.rms == pytest.approx(math.hypot(target, centre), rel=tolerance), name
     assert done.after.errors == ()
@@ -125,9 +127,11 @@ def test_shaped_stacks_have_their_mean_and_deviation(activation: Callable[[], nn
         calibration = done.plan[f"{2 * i}.weight"].calibration
         assert calibration is not None
         assert calibration.centre is not None
-        torch.testing.assert_close(pre.mean(0), torch.full((16,), calibration.centre), atol=1e-4, rtol=1e-4)
+        half = 0.5 * step_of(calibration.target)
+        assert half <= 5e-3 * calibration.target
+        torch.testing.assert_close(pre.mean(0), torch.full((16,), calibration.centre), atol=1e-4 + half, rtol=1e-4)
         deviation = float((pre - pre.mean(0)).pow(2).mean().sqrt())
-        assert deviation == pytest.approx(calibration.target, rel=1e-3)
+        assert deviation == pytest.approx(calibration.target, rel=5.1e-3)
     assert done.after.ok
 
 

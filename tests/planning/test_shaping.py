@@ -115,3 +115,35 @@ def test_a_straight_line_is_used_as_it_is():
     found = shape(lambda x: 2.0 * x, 1.01)
     assert found is not None
     assert found.alpha == 1.0
+
+
+def powers() -> dict[str, Function]:
+    return {
+        "relu^2": lambda x: np.maximum(x, 0.0) ** 2,
+        "relu^3": lambda x: np.maximum(x, 0.0) ** 3,
+        "x^2": np.square,
+        "exp": np.exp,
+    }
+
+
+@pytest.mark.parametrize("name", list(powers()))
+@pytest.mark.parametrize("depth", [10, 40, 120])
+def test_what_grows_faster_than_a_line_is_used_where_it_hardly_bends(name: str, depth: int):
+    """Alone, too, without the other one of its pair: the size map's slope to the power of the depth is bounded."""
+    function, slope = powers()[name], 1.5 ** (1 / depth)
+    found = shape(function, slope)
+    assert found is not None
+    assert found.mirrored
+    excess = conditions(function, found.alpha, found.beta, mirrored=False)[1] - 1.0
+    assert 0.0 < excess < 2.1 * (slope - 1.0)
+    # Control: twice as far out, it is not.
+    assert conditions(function, 2.0 * found.alpha, found.beta, mirrored=False)[1] - 1.0 > 2.1 * (slope - 1.0)
+    # Homogeneous functions look alike at every scale: they are put where weights and biases move units alike.
+    mean = np.sqrt(found.offset) * np.sqrt(conditions(function, found.alpha, found.beta, mirrored=False)[3])
+    assert 1 / 16 < mean < 1 / 4
+
+
+def test_functions_that_end_as_lines_are_used_as_before():
+    """Softplus, GELU and SiLU bend the size map upward at first; it does not run away."""
+    for name in ("relu", "gelu", "silu", "softplus", "hardswish"):
+        assert shaped(name, 1.5 ** (1 / 120)).alpha == 1.0

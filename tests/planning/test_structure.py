@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_models import Residual, Written, normal, seeded, trace
 
 import penstock
 from penstock.planning.plan import Plan
-from penstock.recipes import Chrono, Constant, PerBlock, Siren, Uniform
+from penstock.recipes import Chrono, Constant, Normal, Orthogonal, PerBlock, Siren, Uniform
 from zoo.hf import HF
 from zoo.plain import PLAIN, STRUCTURES
 from zoo.structures import Fourier, SkipInitBlock, siren, skip_init, spectral, transformer
@@ -82,7 +83,10 @@ def test_zero_gamma_is_kept_where_the_model_has_it():
     zero, usual = (penstock.plan(rows[n].build(0), rows[n].batch(0)) for n in ("resnet_zero_gamma", "resnet"))
     assert zero["3.bn2.weight"].recipe == Constant(0.0)
     assert zero["3.bn1.weight"].recipe == Constant(1.0)
-    assert usual["3.bn2.weight"].recipe == Constant(1.0)  # alone on its stream
+    # Alone on its stream, which begins behind a ReLU: RMS sqrt(1/2).
+    alone = usual["3.bn2.weight"].recipe
+    assert isinstance(alone, Constant)
+    assert alone.value == pytest.approx(0.5**0.5, rel=1e-5)
     side = usual["4.bn2.weight"].recipe, usual["4.short.1.weight"].recipe
     assert side == (Constant(2**-0.5),) * 2
 
@@ -93,6 +97,25 @@ def test_branches_are_sized_against_the_stream_that_tied_embeddings_begin():
     begins = math.hypot(32**-0.5, 0.5 * 32**-0.5)
     assert target(plan, "transformer.h.0.mlp.c_proj.weight") == pytest.approx(begins / 2)
     assert plan["transformer.wpe.weight"].recipe.sigma == pytest.approx(0.5 * 32**-0.5)  # type: ignore[union-attr]
+
+
+def test_branches_are_sized_against_what_begins_the_stream():
+    function = {
+        "relu": (lambda m, x: torch.relu(x @ m.a), 0.5**0.5),
+        "two norms": (lambda m, x: F.layer_norm(x @ m.a, (32,)) + F.layer_norm(x @ m.c, (32,)), 2**0.5),
+        "two weights": (lambda m, x: x @ m.a + x @ m.c, 1.0),
+        "weight": (lambda m, x: x @ m.a, 1.0),
+    }
+    weights = {name: normal(32, 32, seed=i) for i, name in enumerate("abcdo")}
+    for begin, size in function.values():
+
+        def block(m: nn.Module, x: Tensor, begin: Callable[..., Tensor] = begin) -> Tensor:
+            stream = begin(m, x)
+            return (stream + torch.relu(stream @ m.d) @ m.b) @ m.o  # type: ignore[operator]
+
+        plan = penstock.plan(Written(block, **weights), TOKENS)
+        assert plan["b"].rule == "residual"
+        assert target(plan, "b") == pytest.approx(size, rel=1e-5)
 
 
 def test_queries_take_over_the_factor_that_t5_leaves_out():
@@ -188,6 +211,22 @@ def test_a_spectral_norm_is_not_corrected():
     assert factors["0.parametrizations.weight.original"] is None
     assert factors["8.weight"] is not None
     assert done.after.errors == ()
+
+
+def test_weights_under_a_spectral_norm_are_orthogonal():
+    """The norm leaves the largest singular value 1: of a normal matrix most others are far below, here none is."""
+    done = penstock.initialize(seeded(spectral), normal(8, 3, 8, 8))
+    assert isinstance(done.plan["2.parametrizations.weight.original"].recipe, Orthogonal)
+    flatness = {}
+    for name, given in (("orthogonal", "auto"), ("normal", Normal(0.05))):
+        model = seeded(spectral)
+        penstock.initialize(model, normal(8, 3, 8, 8), recipe=given)
+        assert isinstance(model, nn.Sequential)
+        layer: Any = model[2]
+        values = torch.linalg.svdvals(layer.weight.detach().flatten(1))
+        flatness[name] = float(values.min() / values.max())
+    assert flatness["orthogonal"] == pytest.approx(1.0, abs=1e-4)
+    assert flatness["normal"] < 0.8  # control
 
 
 def test_weights_that_are_added_up_share_the_sum():

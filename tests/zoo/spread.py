@@ -9,7 +9,7 @@ that is what a layer keeps that changes the number of units or places.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from penstock.planning.plan import Initialization
 from penstock.planning.structure import Structure
@@ -43,7 +43,9 @@ def points(done: Initialization) -> dict[int, list[int]]:
     structure, graph = Structure(measured), measured.graph
     ends = [structure.branch_end(n) for n in graph.nodes if n.kind in ("contraction", "norm")]
     sums = {total.index: structure.stream(total) for total in ends if total is not None}
-    trunk, groups = set(graph.trunk), dict[int, list[int]]()
+    # Of what the model returns besides (a layer's features), paths end early: they go around nothing.
+    trunk = set(replace(graph, outputs=(max(graph.outputs),)).trunk)
+    groups = dict[int, list[int]]()
     for node in graph.nodes:
         lookup = node.geometry is not None and node.geometry.lookup
         weight = node.kind == "contraction" and node.index in trunk and not lookup and not structure.is_head(node)

@@ -13,6 +13,7 @@ from penstock.planning.named.choose import RecipeChoice, Rules, rules_of
 from penstock.planning.plan import Calibration, Entry, Plan
 from penstock.planning.site import Decision, Site
 from penstock.planning.structure import Structure
+from penstock.planning.target import Shaped
 from penstock.signals import Measured, ParameterStats
 
 
@@ -37,7 +38,8 @@ def build_plan(
     """
     _check_keep(measured, keep)
     _check_names(measured, names or {})
-    structure = Structure(measured)
+    target = recipe if isinstance(recipe, Shaped) else Shaped()
+    structure = Structure(measured, target.slope, target.depth)
     rules, notes = rules_of(recipe, structure)
     entries = _with_centred_biases([_entry(stats, structure, keep, rules) for stats in measured.parameters.values()])
     if names:
@@ -59,6 +61,8 @@ def _entry(stats: ParameterStats, structure: Structure, keep: Sequence[str], rul
         geometry,
         _calibration(site, decision),
         stats.ties,
+        decision.lr_sgd,
+        decision.lr_adam,
     )
 
 

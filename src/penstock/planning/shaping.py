@@ -43,6 +43,26 @@ sin and elu, whose offset is 0 without it, train in 10 steps, mirrored in 20; re
 BIAS_COST = 1.25
 """A mirrored place at beta = 0 needs no bias, and zero padding is no different from any other zero there."""
 
+SUPERLINEAR = 1.2
+"""Functions that grow like |x|^p have a radial of p far out. Above this, an input that training has made larger makes
+the next layer's larger still, and so on: what is bounded for a line overflows within n layers."""
+
+FAR = 4.0
+"""Where that is looked at: a deviation that no start has."""
+
+RUNAWAY = 2.0
+"""Of such a function the size map of a lone unit, too, may steepen by no more than this many times the slope's excess:
+training breaks the pairs. relu^2 with deviation r around mean 1 has radial 1 + r^2. Trained best: r = 0.4 at depth 10,
+0.14 to 0.22 at 40, 0.09 at 120, so n r^2 of 0.8 to 2; at r = 0.36, pairs alone would allow it, nothing trains at 40."""
+
+BALANCED = 0.125
+"""Mean of such a function's output, of places that cost alike: homogeneous ones have a place at every scale. With 64
+inputs of mean 1/8 a step of the weights moves a unit as far as one of its bias. relu^2 at depth 120: means of 0.1, 0.3
+and 1 train in 30 steps, 50 and 130."""
+
+TIE = 1.25
+"""Costs alike: the grid of alphas changes them by as much."""
+
 OVER = 1e-4
 """Rounding that `radial` may be above 1 by: straight lines have exactly 1."""
 
@@ -141,7 +161,11 @@ def _mirrored(function: ScalarFunction, slope: float, betas: Array) -> list[tupl
     whole = _numbers(function, alphas, means, _COARSE)
     # NaN where the function is constant or overflows: no comparison with it holds.
     good = (odd.slope <= slope) & (odd.radial <= slope) & np.isfinite(whole.offset)
+    grows = _numbers(function, np.array(FAR), np.array(0.0), _COARSE).radial > SUPERLINEAR
+    if grows:
+        good &= whole.radial <= 1.0 + RUNAWAY * (slope - 1.0)
     found: list[tuple[float, Shape]] = []
+    sizes: list[float] = []
     for row, beta in enumerate(betas):
         count = int(np.argmin(good[row])) if not good[row].all() else len(ALPHAS)
         if count:
@@ -155,7 +179,12 @@ def _mirrored(function: ScalarFunction, slope: float, betas: Array) -> list[tupl
                 float(odd.variance[at]),
                 mirrored=True,
             )
-            found.append(((1.0 + shape_.offset) * (BIAS_COST if beta else 1.0), shape_))
+            found.append(((1.0 + shape_.offset) * (BIAS_COST if beta and not grows else 1.0), shape_))
+            sizes.append(math.sqrt(float(whole.offset[at] * whole.variance[at])))
+    least = min((cost for cost, _ in found), default=0.0)
+    if grows:
+        alike = [i for i, (cost, _) in enumerate(found) if cost <= TIE * least]
+        return [found[i] for i in sorted(alike, key=lambda i: abs(math.log(sizes[i] / BALANCED)))[:1]]
     return [min(found, key=lambda pair: pair[0])] if found else []
 
 

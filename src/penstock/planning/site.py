@@ -60,6 +60,7 @@ class Decision:
         centre: mean that each unit's output shall have; None leaves it alone.
         geometry: axis roles to draw with, where the rule takes others than the true ones (fused gates as one matrix).
         per_unit: whether calibration scales each unit for itself instead of the whole layer.
+        lr_sgd, lr_adam: factors of the learning rate that it wants.
     """
 
     recipe: Recipe | None
@@ -68,6 +69,8 @@ class Decision:
     centre: float | None = None
     geometry: Geometry | None = None
     per_unit: bool = False
+    lr_sgd: float = 1.0
+    lr_adam: float = 1.0
 
 
 Rule = Callable[[Site], Decision | None]

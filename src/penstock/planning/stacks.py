@@ -22,6 +22,7 @@ import numpy as np
 
 from penstock.geometry import Geometry
 from penstock.graph import Graph, Node, streams
+from penstock.planning.rounding import DIGITS_OF_FUNCTIONS, rounded_fields
 from penstock.planning.shaping import Shape, shape
 from penstock.signals import Measured
 
@@ -63,7 +64,7 @@ class Use:
     reader: int
 
 
-def uses(measured: Measured, zeta: float = ZETA) -> dict[int, Use | None]:
+def uses(measured: Measured, zeta: float = ZETA, shaped_depth: float = SHAPED_DEPTH) -> dict[int, Use | None]:
     """How each function of a deep stack is used, by the contraction in front of it; None where it has no good place."""
     graph = measured.graph
     behind = {n.index: f for n in graph.nodes if _is_layer(n) and (f := function_behind(graph, n)) is not None}
@@ -73,7 +74,7 @@ def uses(measured: Measured, zeta: float = ZETA) -> dict[int, Use | None]:
     for index, reader in behind.items():
         chi = slopes[reader.index]
         depth = math.log(zeta) / math.log(chi)
-        if depth >= SHAPED_DEPTH - 1e-6:
+        if depth >= shaped_depth - 1e-6:
             node = graph.nodes[index]
             bias = can_centre and any(_is_free_bias(measured, p) for p in node.parameters[1:])
             place = _shape(reader, chi, mirror=_can_mirror(graph, node, reader), bias=bias)
@@ -251,7 +252,8 @@ def _shape(reader: Node, slope: float, *, mirror: bool, bias: bool) -> Shape | N
         return None
     key = (_key(reader), round(slope, 9), mirror, bias)
     if key not in _CACHE:
-        _CACHE[key] = shape(reader.function, slope, mirror=mirror, bias=bias)
+        found = shape(reader.function, slope, mirror=mirror, bias=bias)
+        _CACHE[key] = None if found is None else rounded_fields(found, DIGITS_OF_FUNCTIONS)
     return _CACHE[key]
 
 

@@ -10,14 +10,21 @@ import numpy as np
 
 from penstock.checks.by_design import zero_by_design
 from penstock.graph import Graph, Node, ancestors, streams
-from penstock.planning.stacks import ZETA, Use, function_behind, uses, why_not_centred
+from penstock.planning.rounding import DIGITS_OF_FUNCTIONS, rounded
+from penstock.planning.stacks import SHAPED_DEPTH, ZETA, Use, function_behind, uses, why_not_centred
 from penstock.signals import Measured
 
 PLAIN: frozenset[str] = frozenset({"move", "pointwise", "mix"})
 """Kinds that neither renormalise nor bypass: a stack joined by these alone is plain."""
 
+ALIKE: frozenset[str] = frozenset({"pointwise", "gate", "norm"})
+"""Kinds whose output has a size that follows from what they are: side by side, several have that of one."""
+
 POSITION_SHARE = 0.5
 """Positions against tokens: to be seen beside the tokens and not to drown them. Half is 1/5 of the sum's variance."""
+
+_NORMAL = np.linspace(-6.0, 6.0, 241)
+_PROBABILITY = np.exp(-0.5 * _NORMAL**2) / np.exp(-0.5 * _NORMAL**2).sum()
 
 
 @dataclass(frozen=True)
@@ -27,10 +34,12 @@ class Structure:
     Attributes:
         measured: the graph and its numbers.
         zeta: how much shaped functions may stretch small differences, from the first to the last together.
+        shaped_depth: of how many functions on a stack is shaped.
     """
 
     measured: Measured
     zeta: float = ZETA
+    shaped_depth: float = SHAPED_DEPTH
 
     @property
     def graph(self) -> Graph:
@@ -38,10 +47,24 @@ class Structure:
         return self.measured.graph
 
     def feed(self, node: Node) -> Node | None:
-        """What makes a contraction's input: the first node behind it that is no mere move; None without a signal."""
+        """What makes a contraction's input: the first node behind it that is no mere move; None without a signal.
+
+        Of signals that are put side by side (the states of a recurrent loop, branches) it is the last one where all of
+        them are made alike.
+        """
         if not node.inputs:
             return None
         source = self.graph.nodes[node.inputs[0]]
+        while source.kind == "move" and source.inputs:
+            made = [self._made(i) for i in dict.fromkeys(source.inputs)]
+            if len({(m.kind, m.op) for m in made}) > 1 or (len(made) > 1 and made[-1].kind not in ALIKE):
+                return source
+            source = made[-1]
+        return source
+
+    def _made(self, index: int) -> Node:
+        """The first node that is no move of one signal, from a node on."""
+        source = self.graph.nodes[index]
         while source.kind == "move" and len(source.inputs) == 1:
             source = self.graph.nodes[source.inputs[0]]
         return source
@@ -108,7 +131,7 @@ class Structure:
 
     @cached_property
     def _uses(self) -> dict[int, Use | None]:
-        return uses(self.measured, self.zeta)
+        return uses(self.measured, self.zeta, self.shaped_depth)
 
     def shaping_notes(self) -> tuple[str, ...]:
         """What kept functions of deep stacks from being shaped, or from being shaped well."""
@@ -182,26 +205,32 @@ class Structure:
         return {total: (first, branches_on[first]) for total, first in stream_of.items()}
 
     def _expected_rms(self, node: Node) -> float:
-        """RMS that the plan gives a signal made of look-ups, data and norms; 1 for all others."""
+        """RMS that the plan gives a signal made of look-ups, data, norms, weights and functions of them; else 1."""
         if node.kind in ("move", "pointwise") and len(node.inputs) == 1:
             behind = self.graph.nodes[node.inputs[0]]
-            return self._table_factor(node, behind) * self._expected_rms(behind)
+            return self._rms_behind(node, behind, self._expected_rms(behind))
         if node.kind == "sum" and not node.residual and len(node.inputs) > 1:
             return math.sqrt(sum(self._expected_rms(self.graph.nodes[i]) ** 2 for i in node.inputs))
         if node.kind == "sum" and len(node.inputs) == 1:
             return self._expected_rms(self.graph.nodes[node.inputs[0]])
         signal = self.measured.signals[node.index]
         if node.kind == "input" and signal is not None and math.isfinite(signal.rms) and signal.rms > 0.0:
-            return signal.rms
+            return rounded(signal.rms)
         if node.kind == "contraction" and node.geometry is not None and node.geometry.lookup:
             return self.table_std(node.parameters[0])
-        return 1.0
+        shared = node.kind in ("contraction", "norm") and node.parameters  # a norm without a scale keeps its 1
+        return self.terms(node) ** -0.5 if shared else 1.0
 
-    def _table_factor(self, node: Node, behind: Node) -> float:
-        """What multiplies an embedding (sqrt(width) in Gemma). alpha x of a DeepNorm is no size of the stream."""
-        if node.op != "scale" or node.function is None or not (behind.geometry is not None and behind.geometry.lookup):
-            return 1.0
-        return abs(float(node.function(np.ones(1))[0]))
+    def _rms_behind(self, node: Node, behind: Node, rms: float) -> float:
+        """RMS behind a move or a function of a signal with this one. alpha x of a DeepNorm is no size of the stream."""
+        if node.function is None or node.kind == "move":
+            return rms
+        if node.op == "scale":  # what multiplies an embedding (sqrt(width) in Gemma)
+            table = behind.geometry is not None and behind.geometry.lookup
+            return rms * abs(float(node.function(np.ones(1))[0])) if table else rms
+        with np.errstate(all="ignore"):
+            second = float(_PROBABILITY @ node.function(rms * _NORMAL) ** 2)
+        return rounded(math.sqrt(second), DIGITS_OF_FUNCTIONS) if math.isfinite(second) and second > 0.0 else rms
 
     def table_std(self, name: str) -> float:
         """Std that a table of embeddings gets: 1, or 1/sqrt(width) where it is the head too; positions half of it."""

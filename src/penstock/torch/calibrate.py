@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from penstock.planning.plan import Calibration, Plan
+from penstock.planning.rounding import rounded, rounded_each, rounded_to, step_of
 from penstock.torch.measure.batch import arguments, call, check_model, eager, named_tensors, unwrapped
 from penstock.torch.measure.guard import untouched
-from penstock.torch.trace.recording import Step
 from penstock.torch.trace.tracer import Tracer
+from penstock.tracing.recording import Step
 
 FACTOR_RANGE = (1e-3, 1e3)
 """A layer that needs a larger correction than this is not what the plan took it for: it is left and named."""
@@ -82,7 +83,7 @@ class _Worker:
             ratio = self._equalise(name, wanted, product - mean, axis)
             product, mean = product * ratio, mean * ratio
         rms = float(torch.linalg.vector_norm(product - mean)) / math.sqrt(product.numel())
-        factor = wanted.target / rms if rms > 0.0 else math.inf
+        factor = rounded(wanted.target / rms) if rms > 0.0 else math.inf
         if not FACTOR_RANGE[0] < factor < FACTOR_RANGE[1]:
             self.notes.append(
                 f"{name}: left as drawn; its output has RMS {rms:.3g} where {wanted.target:.3g} was planned, "
@@ -92,7 +93,10 @@ class _Worker:
         self._parameters[wanted.knob].mul_(factor)
         self.factors[name] = factor
         if wanted.centre is not None and bias is not None:
-            bias.copy_((wanted.centre - mean * factor).reshape(bias.shape))
+            centred = rounded_to(
+                (wanted.centre - mean * factor).reshape(bias.shape).cpu().numpy(), step_of(wanted.target)
+            )
+            bias.copy_(torch.from_numpy(centred))
         corrected = product * factor + (bias.float().reshape(shape) if bias is not None else 0.0)
         tensor.copy_(corrected)
 
@@ -106,6 +110,7 @@ class _Worker:
         rms = product.square().mean(dim=others).sqrt()
         overall = rms.square().mean().sqrt()
         ratio = torch.where(rms > 0.0, overall / rms, torch.ones_like(rms))
+        ratio = torch.from_numpy(rounded_each(ratio.cpu().numpy())).to(ratio)
         weight.mul_(ratio.reshape([-1 if a == along else 1 for a in range(weight.dim())]).to(weight.dtype))
         return ratio.reshape([-1 if a == axis else 1 for a in range(product.dim())])
 

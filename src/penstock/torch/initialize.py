@@ -21,6 +21,7 @@ from penstock.torch.check import check, measure
 from penstock.torch.learning_rate import measure_learning_rate
 from penstock.torch.materialize.records import calibrated_ledger
 from penstock.torch.measure.batch import Loss
+from penstock.torch.padding import with_zero_padding
 from penstock.torch.write import all_or_nothing, draw
 
 
@@ -35,7 +36,8 @@ def plan(
 ) -> Plan:
     """See `penstock.plan`."""
     check_recipe(recipe)
-    return build_plan(measure(model, batch, loss=loss), keep=keep, recipe=recipe, names=names)
+    built = build_plan(measure(model, batch, loss=loss), keep=keep, recipe=recipe, names=names)
+    return with_zero_padding(built, model)
 
 
 def initialize(
@@ -53,7 +55,7 @@ def initialize(
     check_recipe(recipe)
     optimizers = wanted_optimizers(learning_rate, loss=loss)
     measured = measure(model, batch, loss=loss)
-    chosen = build_plan(measured, keep=keep, recipe=recipe, names=names)
+    chosen = with_zero_padding(build_plan(measured, keep=keep, recipe=recipe, names=names), model)
     with all_or_nothing(model):
         with torch.no_grad():
             draw(chosen, model, seed=seed)

@@ -13,11 +13,12 @@ from penstock.planning.rules.special import special
 from penstock.planning.rules.weight_norm import length_of
 from penstock.planning.site import Decision, Rule, Site
 from penstock.planning.structure import Structure
+from penstock.planning.target import Shaped
 from penstock.recipes.recipe import Recipe
 from penstock.recipes.schemes import Scheme
 
-RecipeChoice = str | Recipe | Scheme | Callable[[Site], Decision | Recipe | None]
-"""A name of `NAMED` or "auto", a recipe for all weights, a scheme, or a function of a site."""
+RecipeChoice = str | Recipe | Scheme | Shaped | Callable[[Site], Decision | Recipe | None]
+"""A name of `NAMED` or "auto", a recipe for all weights, a scheme, numbers for shaping, or a function of a site."""
 
 Rules = tuple[tuple[str, Rule], ...]
 
@@ -36,6 +37,8 @@ def rules_of(recipe: RecipeChoice, structure: Structure) -> tuple[Rules, tuple[s
     check_recipe(recipe)
     if isinstance(recipe, str):
         return (RULES, ()) if recipe == "auto" else _named(NAMED[_key(recipe)], structure)
+    if isinstance(recipe, Shaped):
+        return RULES, ()
     if isinstance(recipe, Scheme):
         return _named(of_scheme(recipe), structure)
     if isinstance(recipe, Recipe):
@@ -52,7 +55,7 @@ def check_recipe(recipe: RecipeChoice) -> None:
     if isinstance(recipe, str):
         if recipe != "auto" and _key(recipe) not in NAMED:
             raise ArgumentError(message(f"plan: unknown recipe {recipe!r}.", hint=closest(recipe, ["auto", *NAMED])))
-    elif not isinstance(recipe, Scheme | Recipe) and not callable(recipe):
+    elif not isinstance(recipe, Scheme | Recipe | Shaped) and not callable(recipe):
         raise ArgumentError(
             message(
                 "plan: recipe must be a name, a recipe, a scheme or a function of a site; got "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from penstock.geometry import Geometry
@@ -50,7 +50,7 @@ class SchemeRule:
         """The scheme's numbers for one parameter."""
         role = site.stats.role
         if role in ("offset", "scale", "bias"):
-            return norms(site) or biases(site)
+            return self._vector(site, norms(site) or biases(site))
         if role == "gate":
             return self._gate(site)
         node = site.node
@@ -59,8 +59,25 @@ class SchemeRule:
         if role != "weight" or node is None or not site.geometry.is_weight:
             return None
         if node.op.startswith(("lstm", "gru", "rnn")):
-            return recurrent(site)
+            first = _is_first(site.structure, node) and not node.op.endswith(".hidden")
+            place = self._place("input" if first else "hidden", site.geometry, None)
+            return _with_rates(recurrent(site), self.make(self.facts, False).factors(place))
         return self._weight(site, node)
+
+    def _vector(self, site: Site, usual: Decision | None) -> Decision | None:
+        """Biases and norms start as usual; what a scheme may have for them is a rate."""
+        node, units = site.node, math.prod(site.stats.shape)
+        if node is None or usual is None or usual.recipe is None:
+            return usual
+        branch = self.facts.branch(node)
+        scheme = self.make(self.facts, branch is not None and branch.decoder)
+        role: Role = "bias" if site.stats.role == "bias" else "norm"
+        place = self._place(role, Geometry((units, 1), (1,), (0,)), branch)
+        if site.structure.is_head(node):
+            place = replace(place, base_fan_out=place.fan_out)  # as many outputs in every model
+        end: Role = "branch_out" if site.structure.branch_end(node) is not None else role
+        _, fixed, _ = self._size_of_branch(site, node, scheme, end)
+        return _with_rates(usual, scheme.factors(place), fixed)
 
     def _weight(self, site: Site, node: Node) -> Decision | None:
         geometry, labels = site.geometry, self.facts.attention.get(node.index, frozenset())
@@ -70,7 +87,10 @@ class SchemeRule:
             made = [self._decide(site, node, r, geometry.block(i)) for i, r in enumerate(names)]
             recipes = [d.recipe for d in made if d is not None and d.recipe is not None]
             if len(recipes) == len(names):
-                return Decision(Blocks(tuple(recipes)), f"packed query, key and value: {made[0].reason}")  # type: ignore[union-attr]
+                first: Decision = made[0]  # type: ignore[assignment]
+                return replace(
+                    first, recipe=Blocks(tuple(recipes)), reason=f"packed query, key and value: {first.reason}"
+                )
         role: Role = "hidden"
         if site.structure.is_head(node):
             role = "output"
@@ -92,19 +112,21 @@ class SchemeRule:
             role = "input"  # a stem or a shortcut: outside of all branches, where the scheme leaves the usual rule
         place = self._place(role, geometry, branch)
         factors = scheme.factors(place)
-        size, told = self._size_of_branch(site, node, scheme, role)
+        size, fixed, told = self._size_of_branch(site, node, scheme, role)
         if factors.value is not None:
-            return Decision(Constant(factors.value), f"{scheme.name}, {_WORDS[role]}: {factors.value:g}")
+            constant = Decision(Constant(factors.value), f"{scheme.name}, {_WORDS[role]}: {factors.value:g}")
+            return _with_rates(constant, factors, fixed)
         if factors.std is None:
             usual = contractions(site)
             recipe = None if usual is None or usual.recipe is None else usual.recipe.scaled(size)
             reason = f"{scheme.name} leaves {_WORDS[role]} to the usual rule{told}"
-            return Decision(recipe, reason if usual is None else f"{reason}; {usual.reason}")
+            found = Decision(recipe, reason if usual is None else f"{reason}; {usual.reason}")
+            return _with_rates(found, factors, fixed)
         std = factors.std * factors.multiplier * size
         if factors.multiplier != 1.0:
             told += f"; its multiplier {factors.multiplier:.3g} is in the weight, which is the same at step zero"
         reason = f"{scheme.name}, {_WORDS[role]}{_where(branch, self.facts, self.depth)}: std {std:.3g}{told}"
-        return Decision(self._recipe(std, role, scheme), reason)
+        return _with_rates(Decision(self._recipe(std, role, scheme), reason), factors, fixed)
 
     def _recipe(self, std: float, role: Role, scheme: Scheme) -> Recipe:
         if std == 0.0:
@@ -130,15 +152,18 @@ class SchemeRule:
             branch_layers=max(layers, 2 if role != "branch_out" else 1),
         )
 
-    def _size_of_branch(self, site: Site, node: Node, scheme: Scheme, role: Role) -> tuple[float, str]:
-        """The factor that a scheme puts in front of a branch, where the model has no parameter of its own for it."""
+    def _size_of_branch(self, site: Site, node: Node, scheme: Scheme, role: Role) -> tuple[float, float, str]:
+        """The factor that a scheme puts in front of a branch, where the model has no parameter of its own for it.
+
+        Then the same where it is fixed, 1 where it should learn; and a clause that tells.
+        """
         if role != "branch_out" or site.structure.branch_end(node) is None:
-            return 1.0, ""
+            return 1.0, 1.0, ""
         factors = scheme.factors(self._place("branch", None, self.facts.branch(node)))
         if factors.multiplier == 1.0 or _has_gate(site.structure, node):
-            return 1.0, ""
+            return 1.0, 1.0, ""
         told = f"; the model has no multiplier for its branches, so {factors.multiplier:.3g} is in the weight"
-        return factors.multiplier, told
+        return factors.multiplier, 1.0 if factors.trainable else factors.multiplier, told
 
     def _embedding(self, site: Site) -> Decision | None:
         width = site.stats.shape[-1] if site.stats.shape else 1
@@ -146,7 +171,8 @@ class SchemeRule:
         factors = scheme.factors(self._place("embedding", Geometry((1, width), (0,), (1,), lookup=True), None))
         if factors.std is None:
             return embeddings(site)
-        return Decision(Normal(factors.std), f"{scheme.name}, embedding: std {factors.std:.3g}")
+        found = Decision(Normal(factors.std * factors.multiplier), f"{scheme.name}, embedding: std {factors.std:.3g}")
+        return _with_rates(found, factors)
 
     def _gate(self, site: Site) -> Decision | None:
         """A multiplier of a residual branch that learns, where the scheme has one."""
@@ -161,6 +187,21 @@ class SchemeRule:
             return None
         value = factors.multiplier if factors.value is None else factors.value
         return Decision(Constant(value), f"{scheme.name}, multiplier of a residual branch: {value:.3g}")
+
+
+def _with_rates(decision: Decision | None, factors: Factors, fixed: float = 1.0) -> Decision | None:
+    """The decision with the scheme's learning rates.
+
+    A multiplier c that the model lacks is in the weight. W' = c W moves as c W would with a rate c times as large for
+    Adam, and c^2 times for SGD, whose gradient has lost a c too (Yang & Hu 2021, section 3.1,
+    https://arxiv.org/abs/2011.14522). `fixed`: that of its branch.
+    """
+    inside = abs(factors.multiplier * fixed) or 1.0  # what a zero multiplies has no rate that would do the same
+    sgd, adam = factors.lr_sgd * inside**2, factors.lr_adam * inside
+    if decision is None or (sgd, adam) == (1.0, 1.0):
+        return decision
+    told = f"{decision.reason}; learning rate x {adam:.3g} (Adam), x {sgd:.3g} (SGD)"
+    return replace(decision, reason=told, lr_sgd=sgd, lr_adam=adam)
 
 
 _WORDS: dict[str, str] = {

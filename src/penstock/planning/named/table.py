@@ -127,7 +127,9 @@ def _t_fixup(facts: BlockFacts, decoder: bool) -> s.Scheme:
     return s.TFixup("decoder" if decoder else "encoder")
 
 
-_RATES = "learning rates of its own: plan values are those of step zero, in a model that is its own base"
+_RATES = "learning rates of its own, which `plan.param_groups` has"
+_BASE = f"{_RATES}: by name the model is its own base; `MuP(width_multiplier=4.0)` is four times as wide as its base"
+_DEEP = f"{_RATES}: by name the model is its own base; `CompleteP(width_multiplier=4.0, depth_multiplier=2.0)` is not"
 
 ROWS: tuple[NamedPlan, ...] = (
     _framework("torch", "U(+-1/sqrt(fan_in)), biases too; embeddings N(0, 1)", "torch/nn/modules", "pytorch"),
@@ -201,11 +203,16 @@ ROWS: tuple[NamedPlan, ...] = (
     _scheme("sub_ln", SchemeOf(s.SubLN, _sub_ln), "magneto", needs="a second norm inside each branch"),
     _scheme("t_fixup", SchemeOf(s.TFixup, _t_fixup, law="uniform"), needs="a transformer without norms"),
     _scheme("ds_init", _plain(s.DSInit, law="uniform")),
-    _scheme("mup", _plain(s.MuP), needs=f"attention q k / head_dim; {_RATES}"),
-    _scheme("completep", _plain(s.CompleteP), "complete_p", needs=f"attention q k / head_dim; {_RATES}"),
+    _scheme("mup", _plain(s.MuP), needs=f"attention q k / head_dim; weight decay of hidden weights times m; {_BASE}"),
+    _scheme(
+        "completep",
+        _plain(s.CompleteP),
+        "complete_p",
+        needs=f"attention q k / head_dim; weight decay and epsilon; {_DEEP}",
+    ),
     _scheme("unit_mup", _plain(s.UnitMuP), "u_mup", needs=f"multipliers in front of each layer; {_RATES}"),
     _scheme("ntk", _plain(s.NTK), needs="1/sqrt(fan_in) in front of each layer"),
-    _scheme("spectral", _plain(s.SpectralCondition), "spectral_condition", needs=_RATES),
+    _scheme("spectral", _plain(s.SpectralCondition), "spectral_condition", needs=f"{_RATES}, absolute ones"),
 )
 """Every named plan, one row each."""
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from penstock.graph import Node
+from penstock.planning.rounding import DIGITS_OF_FUNCTIONS, rounded
 from penstock.planning.rules.gains import incoming_gain
 from penstock.planning.site import Decision, Site
 from penstock.planning.structure import Structure
@@ -26,7 +27,7 @@ def attention_logits(site: Site) -> Decision | None:
     node = site.node
     if node is None or site.stats.role != "weight" or node.kind != "contraction":
         return None
-    readers = site.structure.readers(node)
+    readers = _readers(site.structure, node)
     reached = [r for reader in readers for r in (reader, *site.structure.readers(reader))]
     if not any(r.op in ("matmul", "attention") for r in reached) or any(r.kind in ("norm", "sum") for r in readers):
         return None
@@ -40,6 +41,14 @@ def attention_logits(site: Site) -> Decision | None:
         return Decision(Blocks((recipe,) * blocks), f"packed attention projections, each with its own fans: {why}")
     reason = f"attention projection: unit queries and keys give logits of RMS 1; {why}"
     return Decision(recipe, reason, target=None if size == 1.0 else size)
+
+
+def _readers(structure: Structure, node: Node) -> tuple[Node, ...]:
+    """What reads a signal, behind its bias where that is added by an operation of its own."""
+    found = structure.readers(node)
+    if len(found) == 1 and found[0].kind == "sum" and len(found[0].inputs) == 1:
+        return structure.readers(found[0])
+    return found
 
 
 def _query_size(structure: Structure, node: Node) -> float:
@@ -62,7 +71,7 @@ def _query_size(structure: Structure, node: Node) -> float:
         behind = graph.nodes[graph.consumers[behind.index][0]]
         scale *= _factor(behind)
     scale *= _factor(graph.nodes[logits.inputs[1]]) * math.sqrt(signal.shape[-1])
-    return 1.0 / scale if behind.op == "softmax" and scale > TOO_LARGE else 1.0
+    return rounded(1.0 / scale, DIGITS_OF_FUNCTIONS) if behind.op == "softmax" and scale > TOO_LARGE else 1.0
 
 
 def _factor(node: Node) -> float:

@@ -11,6 +11,10 @@ DEEP = 8
 """Plain stacks of at least this many weights are drawn orthogonal: the spread of a product of n Gaussian matrices'
 singular values grows with n, that of orthogonal ones does not (Saxe et al. 2014; Pennington et al. 2017)."""
 
+DIVIDED = (".parametrizations.weight.original", ".weight_orig")
+"""Ends of the names under which PyTorch stores weights that are divided by their largest singular value (Miyato et al.
+2018, section 2.1, https://arxiv.org/abs/1802.05957)."""
+
 
 def contractions(site: Site) -> Decision | None:
     """Fan-in scaling that gives the output RMS 1."""
@@ -27,6 +31,9 @@ def contractions(site: Site) -> Decision | None:
     if depth >= DEEP and not normed:
         recipe = Orthogonal(gain)
         reason = f"one of {depth} weights in a plain stack: orthogonal, so that no direction is lost with depth; {why}"
+    elif site.name.endswith(DIVIDED):
+        recipe = Orthogonal(gain)
+        reason = f"divided by its largest singular value: orthogonal, so that all the others are as large; {why}"
     elif normed:
         reason = f"{why}; a norm follows, so its scale does not matter"
     terms = structure.terms(node)

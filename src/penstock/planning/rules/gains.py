@@ -9,6 +9,7 @@ import numpy as np
 from penstock.errors import ArgumentError
 from penstock.graph import Node
 from penstock.moments import Moments, moments
+from penstock.planning.rounding import DIGITS_OF_FUNCTIONS, rounded, rounded_fields
 from penstock.planning.structure import Structure
 
 GAIN_RANGE = (0.05, 20.0)
@@ -68,7 +69,7 @@ def _data_gain(structure: Structure, source: Node) -> tuple[float, str]:
     signal = structure.measured.signals[source.index]
     if signal is None or not signal.rms > 0.0 or not math.isfinite(signal.rms):
         return 1.0, "its input is data of unknown scale: gain 1"
-    gain = _clip(1.0 / signal.rms)
+    gain = _clip(rounded(1.0 / signal.rms))
     return gain, f"its input is data of RMS {signal.rms:.3g}: gain {gain:.4g}"
 
 
@@ -81,7 +82,8 @@ def function_moments(node: Node) -> Moments | None:
     key = (node.op, values.tobytes())
     if key not in _CACHE:
         try:
-            _CACHE[key] = moments(node.function)
+            # 1/2 stays 1/2; what goes are digits in which two frameworks' versions of one function differ.
+            _CACHE[key] = rounded_fields(moments(node.function), DIGITS_OF_FUNCTIONS)
         except ArgumentError:
             _CACHE[key] = None
     return _CACHE[key]

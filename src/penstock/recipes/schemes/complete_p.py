@@ -25,6 +25,8 @@ class CompleteP(Scheme):
     Attributes:
         alpha: 1/2 to 1.
         gain: of the base model's weights.
+        width_multiplier: as for `MuP`.
+        depth_multiplier: m_L of a place that does not say how deep its base model is.
 
     Examples:
         >>> place = Place(role="branch", depth=64, base_depth=4)
@@ -38,6 +40,8 @@ class CompleteP(Scheme):
 
     alpha: float = 1.0
     gain: float = 1.0
+    width_multiplier: float = 1.0
+    depth_multiplier: float = 1.0
 
     name: ClassVar[str] = "complete_p"
     formula: ClassVar[str] = (
@@ -49,19 +53,22 @@ class CompleteP(Scheme):
     def __post_init__(self) -> None:
         object.__setattr__(self, "alpha", finite("CompleteP", "alpha", self.alpha, at_least=0.0))
         object.__setattr__(self, "gain", finite("CompleteP", "gain", self.gain, at_least=0.0))
+        for argument in ("width_multiplier", "depth_multiplier"):
+            value = finite("CompleteP", argument, getattr(self, argument), at_least=1e-30)
+            object.__setattr__(self, argument, value)
 
     def factors(self, place: Place) -> Factors:
         """MuP's numbers with those of the depth."""
-        plain = MuP(self.gain).factors(place)
+        base = MuP(self.gain, width_multiplier=self.width_multiplier)
+        plain, (m_in, m_out) = base.factors(place), base.widths(place)
+        deeper = self.depth_multiplier if place.base_depth is None else place.deeper
         if place.role == "branch":
-            return replace(plain, multiplier=place.deeper**-self.alpha)
+            return replace(plain, multiplier=deeper**-self.alpha)
+        rate = deeper ** (self.alpha - 1.0)
         if place.role in ("hidden", "query_key", "value", "branch_out"):
-            rate = place.deeper ** (self.alpha - 1.0)
-            epsilon = place.deeper**-self.alpha / place.width_in
-            return replace(plain, lr_adam=plain.lr_adam * rate, epsilon=epsilon)
+            return replace(plain, lr_adam=plain.lr_adam * rate, epsilon=deeper**-self.alpha / m_in)
         if place.role in ("bias", "norm"):
-            rate = place.deeper ** (self.alpha - 1.0)
-            return replace(plain, lr_adam=plain.lr_adam * rate, epsilon=place.deeper**-self.alpha / place.width_out)
+            return replace(plain, lr_adam=plain.lr_adam * rate, epsilon=deeper**-self.alpha / m_out)
         return plain
 
 
