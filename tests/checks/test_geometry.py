@@ -67,6 +67,30 @@ def test_is_a_note_where_nothing_is_lost():
     assert run("G101", model(DEPTHWISE, wrong, kept=0.8))[0].severity == "note"
 
 
+GATES = Geometry((96, 256), in_axes=(0,), out_axes=(1,), blocks=(64,) * 4, block_names=("i", "f", "g", "o"))
+
+
+def test_glorot_over_fused_gates_is_a_note_and_what_is_further_off_is_not():
+    """Keras starts its LSTM so: 1/sqrt((96 + 256) / 2) for 1/sqrt((96 + 64) / 2). Gates do not mind."""
+    own = math.sqrt(2 / (96 + 256))
+    assert [f.severity for f in run("G101", model(GATES, own, kept=0.3))] in ([], ["note"])
+    unnamed = Geometry((96, 512), in_axes=(0,), out_axes=(1,), blocks=(64,) * 8)
+    assert [f.severity for f in run("G101", model(unnamed, math.sqrt(2 / (96 + 512))))] == ["warning"]
+
+
+def test_a_norm_behind_another_weight_gives_the_size_back():
+    """Keras starts the depthwise half of a separable convolution 1/sqrt(groups) too small."""
+    std = math.sqrt(2 / 2304)
+    depthwise = weight("w", shape=DEPTHWISE.shape, geometry=DEPTHWISE, rms=std, max_abs=std * math.sqrt(3) * 0.9996)
+    after = [Node(2, "contraction", "conv", (1,), "pointwise", ("v",), PLAIN)]
+    for last, severity in (("norm", "note"), ("pointwise", "error")):
+        nodes = [Node(0, "input", "x"), Node(1, "contraction", "conv", (0,), "conv", ("w",), DEPTHWISE), *after]
+        nodes.append(Node(3, last, "next", (2,)))
+        signals = [signal(), signal(0.1), signal(0.1), signal(0.1)]
+        (finding,) = run("G101", measured(nodes, signals, [depthwise]))
+        assert (finding.severity, finding.place) == (severity, "w")
+
+
 def test_one_small_normal_weight_is_no_evidence():
     small = Geometry((16, 1, 3, 3), in_axes=(1,), out_axes=(0,), window_axes=(2, 3), groups=16)
     assert run("G101", model(small, math.sqrt(2 / 144), uniform=False)) == []

@@ -22,6 +22,7 @@ from penstock.checks.thresholds import (
 )
 from penstock.checks.wrong_fans import SHARD, WrongFan, right_fans, wrong_fans
 from penstock.geometry import Geometry
+from penstock.graph import Graph, Node
 from penstock.signals import Measured, ParameterStats, SignalStats
 
 PYTORCH_DEFAULT = 1 / math.sqrt(3)
@@ -32,6 +33,9 @@ ROUND_TOLERANCE = 0.02
 ROUND_STEPS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
 # The ones that everybody types: no measured harm makes these a fan.
 USUAL_STEPS = (1.0, 2.0, 5.0)
+
+# LSTM and GRU as PyTorch and as Keras order their gates.
+GATES = (("i", "f", "g", "o"), ("r", "z", "n"), ("z", "r", "n"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,18 +203,31 @@ def _does_harm(measured: Measured, fit: Fit) -> bool:
 
 
 def _severity(measured: Measured, fit: Fit) -> Severity:
-    graph = measured.graph
-    if fit.wrong.factor < FAN_NOTE or (fit.parameter.geometry is not None and fit.parameter.geometry.lookup):
+    graph, geometry = measured.graph, fit.parameter.geometry
+    if fit.wrong.factor < FAN_NOTE or (geometry is not None and (geometry.lookup or _is_gated(geometry, fit))):
         return "note"
-    for node in graph.users(fit.parameter.name):
-        readers = [graph.nodes[c] for c in graph.consumers[node.index]]
-        if readers and all(r.kind == "norm" for r in readers):
-            return "note"  # the norm gives the size back
+    if any(_is_restored(graph, node) for node in graph.users(fit.parameter.name)):
+        return "note"
     kept = _kept(measured, fit)
     if kept is not None and _is_harmless(kept):
         return "note"
     # PyTorch's own default is what the framework's users have: no more than a warning.
     return "error" if fit.wrong.factor >= FAN_ERROR and fit.gain != PYTORCH_DEFAULT else "warning"
+
+
+def _is_gated(geometry: Geometry, fit: Fit) -> bool:
+    """Fused gates under Glorot's rule for one output of all: the default of Keras, at most sqrt(gates) too small.
+
+    A gate's output lies between 0 and 1 wherever its input does, and what is carried through time passes no weight.
+    """
+    return geometry.block_names in GATES and fit.wrong.factor <= math.sqrt(len(geometry.block_names))
+
+
+def _is_restored(graph: Graph, node: Node) -> bool:
+    """Whether a norm gives the size back, with weights at most in between: those of a separable convolution."""
+    readers = [graph.nodes[c] for c in graph.consumers[node.index]]
+    linear = ("contraction", "move")
+    return bool(readers) and all(r.kind == "norm" or (r.kind in linear and _is_restored(graph, r)) for r in readers)
 
 
 def _run(measured: Measured) -> Iterator[Finding]:
@@ -263,8 +280,8 @@ CHECK = Check(
     fix="Let the layer say what its axes mean: `penstock.fans(layer)` and `penstock.initialize(model, batch)`; by hand "
     "`torch.nn.init.normal_(layer.weight, std=(2 / fan) ** 0.5)` with the fan above.",
     silent="Round numbers (0.02) and stds that layers of different fans share; spreads that fit a right fan as well; "
-    "what chance may explain. A note only, where the factor is below 1.6, a norm follows, or the layer measurably "
-    "keeps its signal.",
+    "what chance may explain. A note only, where the factor is below 1.6, a norm follows (perhaps behind another "
+    "weight), the gates of an LSTM or GRU are fused (the default of Keras), or the layer measurably keeps its signal.",
     source="https://github.com/pytorch/pytorch/issues/23854 (groups), https://github.com/pytorch/pytorch/pull/30079 "
     "(transposed), https://github.com/pytorch/pytorch/issues/166378 (packed q, k, v)",
     run=_run,

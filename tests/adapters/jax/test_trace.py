@@ -48,6 +48,12 @@ def layer_norm(x, p):
     return centred / jnp.sqrt(jnp.square(centred).mean(-1, keepdims=True) + 1e-5) * p["g"] + p["b"]
 
 
+def folded_norm(x, p):
+    mean, variance = x.mean(0), jnp.square(x - x.mean(0)).mean(0)
+    inverse = p["g"] / jnp.sqrt(variance + 1e-5)
+    return x * inverse + (p["b"] - mean * inverse)
+
+
 def taken(p, x):
     return jax.lax.cond(x.sum() > -1e9, jnp.tanh, lambda y: y * 2, x @ p["w"]) @ p["o"]
 
@@ -64,6 +70,7 @@ def rounded(x):
 
 rounded.defvjp(lambda x: (jnp.round(x), None), lambda _, g: (g,))
 
+KEPT = jax.random.bernoulli(jax.random.key(3), 0.8, (len(X), 12))
 W, O, B = normal(12, 12), normal(12, 3, seed=2), jnp.zeros(12)  # noqa: E741
 
 # name -> function, parameters, batch, the graph in one line.
@@ -94,6 +101,30 @@ PICTURES = {
         {"w": W, "g": jnp.ones(12), "b": B},
         X,
         "input ; contraction[0] w ; pointwise[1] ; norm[2] g+b",
+    ),
+    "folded norm": (  # as Keras writes it: x * (scale / std) + (offset - mean * scale / std)
+        lambda p, x: folded_norm(x @ p["w"], p),
+        {"w": W, "g": jnp.ones(12), "b": B},
+        X,
+        "input ; contraction[0] w ; norm[1] g+b",
+    ),
+    "dropout": (
+        lambda p, x: jnp.where(KEPT, jax.nn.relu(x @ p["w"]) / 0.8, 0.0) @ p["o"],
+        {"w": W, "o": O},
+        X,
+        "input ; contraction[0] w ; pointwise[1] ; move[2] ; contraction[3] o",
+    ),
+    "dropout of haiku": (
+        lambda p, x: (KEPT * (x @ p["w"]) / 0.8) @ p["o"],
+        {"w": W, "o": O},
+        X,
+        "input ; contraction[0] w ; move[1] ; contraction[2] o",
+    ),
+    "no dropout": (  # control: what is masked was made smaller
+        lambda p, x: jnp.where(KEPT, (x @ p["w"]) * 0.8, 0.0) @ p["o"],
+        {"w": W, "o": O},
+        X,
+        "input ; contraction[0] w ; pointwise[1] ; contraction[2] o",
     ),
     "softmax": (
         lambda p, x: jax.nn.softmax(2.0 * (x @ p["w"])) @ p["o"],
