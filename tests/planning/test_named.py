@@ -295,14 +295,15 @@ def test_lsuv_and_krahenbuhl_are_corrected_on_data():
     x = 3.0 * normal(64, 12) + 1.0
     penstock.initialize(model, x, recipe="lsuv")
     for end in (1, 3, 5):
-        assert model[:end](x).detach().pow(2).mean().sqrt().item() == pytest.approx(1.0, rel=1e-4)
+        # Factors have three digits.
+        assert model[:end](x).detach().pow(2).mean().sqrt().item() == pytest.approx(1.0, rel=5.1e-3)
     units = model[:3](x).detach()
     assert not torch.allclose(units.std(0, correction=0), torch.ones(16), rtol=1e-2)  # control for the next method
     penstock.initialize(model, x, recipe="krahenbuhl")
     for end in (1, 3, 5):
         units = model[:end](x).detach()
-        torch.testing.assert_close(units.std(0, correction=0), torch.ones(units.shape[1]), rtol=1e-3, atol=0)
-        torch.testing.assert_close(units.mean(0), torch.zeros(units.shape[1]), rtol=0, atol=1e-4)
+        torch.testing.assert_close(units.std(0, correction=0), torch.ones(units.shape[1]), rtol=5.1e-3, atol=0)
+        torch.testing.assert_close(units.mean(0), torch.zeros(units.shape[1]), rtol=0, atol=5.1e-3)
 
 
 @pytest.mark.parametrize("name", ["he", "xavier", "lecun", "orthogonal", "gpt2", "bert"])

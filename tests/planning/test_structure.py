@@ -122,7 +122,7 @@ def test_queries_take_over_the_factor_that_t5_leaves_out():
     row = next(r for r in HF if r.name == "hf_t5")
     plan = penstock.plan(row.build(0), row.batch(0))
     queries = plan["encoder.block.0.layer.0.SelfAttention.q.weight"]
-    assert target(plan, queries.name) == pytest.approx(8**-0.5)
+    assert target(plan, queries.name) == pytest.approx(8**-0.5, rel=5e-6)  # a gain has six digits
     assert plan["encoder.block.0.layer.0.SelfAttention.k.weight"].recipe != queries.recipe
     usual = next(r for r in HF if r.name == "hf_bart")
     other = penstock.plan(usual.build(0), usual.batch(0))["model.encoder.layers.0.self_attn.q_proj.weight"]

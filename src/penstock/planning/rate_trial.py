@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from penstock.planning.rounding import rounded
+
 Step = Callable[[float], float]
 
 STEPS = 24
@@ -37,5 +39,5 @@ def settled(rate: float, begin: Callable[[], Step]) -> tuple[float | None, int]:
         # Comparisons with NaN are false: a loss that is none ends the trial and is not calm.
         if len(losses) == STEPS and losses[-1] < losses[0] and all(map(math.isfinite, losses)):
             return rate, taken
-        rate /= LOWER
+        rate = rounded(rate / LOWER)
     return None, taken

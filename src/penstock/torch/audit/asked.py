@@ -43,7 +43,7 @@ def asked_of(name: str, arguments: Mapping[str, Any]) -> Asked:
 
     Examples:
         >>> asked_of("normal_", {"mean": 0.0, "std": 0.02})
-        Asked(text='normal_(std=0.02)', mean=0.0, std=0.02)
+        Asked(text='normal_(std=0.02)', mean=0.0, std=0.02, form=None)
         >>> round(asked_of("uniform_", {"a": -1.0, "b": 1.0}).std, 6)
         0.57735
     """
