@@ -21,7 +21,7 @@ from penstock.jax.trace.tracer import Traced, inputs_of, trace
 from penstock.report.report import Report
 from penstock.signals import LossStats, Measured
 from penstock.tracing.readings import Range, Reading, as_real, read, rms_of, signal_stats, with_gradient
-from penstock.tracing.weights import Held, measure_parameters
+from penstock.tracing.weights import Held, in_order_of_use, measure_parameters
 
 
 def check(model: Any, batch: Any, *, loss: Loss | None = None) -> Report:
@@ -92,11 +92,7 @@ def _held(traced: Traced, target: Target, passes: Passes) -> dict[str, Held]:
                 grad_rms=None if slopes is None else rms_of(as_real(np.ascontiguousarray(slopes[part]))),
                 trainable=name not in target.frozen,
             )
-    # In the order in which they are used: trees are sorted by name, "layers.10" before "layers.2".
-    used = ((i, k, n) for i, node in enumerate(traced.graph.nodes) for k, n in enumerate(node.parameters))
-    first = {n: (i, k) for i, k, n in sorted(used, reverse=True)}
-    last = (len(traced.graph.nodes), 0)
-    return {name: held[name] for name in sorted(held, key=lambda n: first.get(n, last))}
+    return in_order_of_use(traced.graph, held)
 
 
 def _notes(measured: Measured, traced: Traced) -> Iterator[str]:

@@ -15,9 +15,10 @@ from penstock.jax.measure.loss import Loss, check_loss
 from penstock.jax.measure.passes import BothPasses
 from penstock.jax.models import target_of
 from penstock.jax.trace.tracer import inputs_of, trace
-from penstock.jax.write import drawn, pieces_of
+from penstock.jax.write import drawn
 from penstock.planning.build import build_plan
 from penstock.planning.corrected import calibrated, unreached
+from penstock.planning.drawing import pieces_of
 from penstock.planning.learning_rate import wanted_optimizers
 from penstock.planning.named.choose import RecipeChoice
 from penstock.planning.plan import Initialization, Plan

@@ -15,6 +15,9 @@ Outcome = Literal["finished", "reached", "stopped", "diverged", "failed", "hung"
 hopeless. diverged: the loss became infinite or NaN. failed: the start, the model or the loss raised. hung: no answer
 within the time-out. killed: its process died (out of memory, say). lost: the executor died before it."""
 
+WEIGHT_DECAY = 1e-2
+"""AdamW's: PyTorch's default. The optimizers' other constants are those of `penstock.planning.rate_search`."""
+
 RETRIED: frozenset[Outcome] = frozenset({"hung", "killed", "lost"})
 """Outcomes that say something of the machine rather than of the arm: a resumed race tries these again."""
 

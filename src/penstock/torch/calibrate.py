@@ -8,15 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from penstock.planning.correcting import FACTOR_RANGE
 from penstock.planning.plan import Calibration, Plan
 from penstock.planning.rounding import rounded, rounded_each, rounded_to, step_of
 from penstock.torch.measure.batch import arguments, call, check_model, eager, named_tensors, unwrapped
 from penstock.torch.measure.guard import untouched
 from penstock.torch.trace.tracer import Tracer
 from penstock.tracing.recording import Step
-
-FACTOR_RANGE = (1e-3, 1e3)
-"""A layer that needs a larger correction than this is not what the plan took it for: it is left and named."""
 
 Factors = dict[str, float]
 

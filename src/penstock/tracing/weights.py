@@ -84,6 +84,14 @@ def measure_parameters(
     return _with_twins(made, held, equal)
 
 
+def in_order_of_use(graph: Graph, held: Mapping[str, Held]) -> dict[str, Held]:
+    """The parameters as the graph uses them: trees are sorted by name, "layers.10" before "layers.2"."""
+    used = ((i, k, n) for i, node in enumerate(graph.nodes) for k, n in enumerate(node.parameters))
+    first = {n: (i, k) for i, k, n in sorted(used, reverse=True)}
+    last = (len(graph.nodes), 0)
+    return {name: held[name] for name in sorted(held, key=lambda n: first.get(n, last))}
+
+
 def role_of(name: str, graph: Graph, declared: str | None, *, is_scalar: bool = False) -> str:
     """What a parameter is for: as its use shows it, or else as its layer declares it."""
     # A weight is one, also where it first met a constant (the zero state of a recurrent loop).

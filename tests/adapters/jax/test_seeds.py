@@ -40,9 +40,9 @@ def test_another_seed_or_no_rounding_does_not(monkeypatch):
     """Controls: the comparison sees another seed, and the last digits of what was measured."""
     first, second = started(PAIRS["mlp"], seed=4)
     assert any(not np.array_equal(second[n], values) for n, values in first.items())
-    for adapter in ("torch", "jax"):
-        monkeypatch.setattr(f"penstock.{adapter}.calibrate.rounded", lambda value: value)
-    monkeypatch.setattr("penstock.jax.calibrate.rounded_within", lambda xp, values: values)
+    for module in ("torch.calibrate", "planning.correcting"):
+        monkeypatch.setattr(f"penstock.{module}.rounded", lambda value: value)
+    monkeypatch.setattr("penstock.planning.correcting.rounded_within", lambda xp, values: values)
     monkeypatch.setattr("penstock.planning.rules.gains.rounded", lambda value: value)
     first, second = started(PAIRS["mlp"])
     assert any(not np.array_equal(second[n], values) for n, values in first.items())

@@ -12,6 +12,7 @@ import numpy as np
 
 from penstock.errors import ArgumentError, message
 from penstock.jax.models import name_of
+from penstock.tracing.batch import not_finite
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,7 @@ def arguments(batch: Any) -> Batch:
     for name, array in arrays.items():
         bad = int(jnp.size(array) - jnp.isfinite(array).sum()) if jnp.issubdtype(array.dtype, jnp.inexact) else 0
         if bad:
-            raise ArgumentError(
-                message(
-                    f"check: batch must be finite; {bad} of {array.size} elements of input {name!r} "
-                    "are NaN or infinite.",
-                    because="every signal behind them would be NaN, and nothing could be said about the model",
-                    hint="penstock.check(model, jnp.nan_to_num(batch))",
-                )
-            )
+            raise not_finite(bad, array.size, name, hint="penstock.check(model, jnp.nan_to_num(batch))")
     plain = [leaf for _, leaf in leaves]
 
     def call(values: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -7,15 +7,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-BETA1, BETA2, EPSILON, DECAY, MOMENTUM = 0.9, 0.999, 1e-8, 1e-2, 0.9
-"""PyTorch's defaults, and the usual momentum of SGD."""
+from penstock.planning.rate_search import BETAS, EPSILON, MOMENTUM
+from penstock.racing.arm import WEIGHT_DECAY
 
 Moments = tuple[Any, Any]
 
 
 def corrections(made: int) -> Moments:
     """By what Adam divides its moments in this step, counted from 1: 1 - beta^t."""
-    return 1.0 - BETA1**made, 1.0 - BETA2**made
+    return 1.0 - BETAS[0] ** made, 1.0 - BETAS[1] ** made
 
 
 def update(
@@ -40,8 +40,8 @@ def update(
         first = MOMENTUM * first + gradient
         return value - rate * first, (first, second)
     if optimizer == "adamw":
-        value = value * (1.0 - rate * DECAY)
-    first = BETA1 * first + (1.0 - BETA1) * gradient
-    second = BETA2 * second + (1.0 - BETA2) * jnp.square(jnp.abs(gradient))
+        value = value * (1.0 - rate * WEIGHT_DECAY)
+    first = BETAS[0] * first + (1.0 - BETAS[0]) * gradient
+    second = BETAS[1] * second + (1.0 - BETAS[1]) * jnp.square(jnp.abs(gradient))
     root = jnp.sqrt(second) / jnp.sqrt(correction[1]) + EPSILON
     return value - rate / correction[0] * first / root, (first, second)

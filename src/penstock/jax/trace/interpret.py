@@ -17,6 +17,7 @@ from penstock.jax.trace.flatten import value_of
 from penstock.jax.trace.program import Op, Program, Reference, is_float, shape_of
 from penstock.tracing.elementwise import Call, elementwise, scalar_function
 from penstock.tracing.recording import Recording, Step
+from penstock.tracing.reduction import reduction
 from penstock.tracing.values import Constant, Operand, Signal, Value, Weight
 
 
@@ -139,22 +140,8 @@ def _reduction(trace: Trace, op: Op, operands: list[Operand]) -> None:
     if not isinstance(value, Signal) or not is_float(trace.program, out):
         trace.constant(out)
         return
-    name, axes = ops.REDUCTION[op.name], tuple(op.params["axes"])
-    before = trace.recording.steps[value.node]
-    kept = [a for a in range(len(operands[0].shape)) if a not in axes]
-    units = tuple(kept.index(a) for a in value.unit_axes if a in kept)
-    step = Step(
-        "mix" if name == "sum" else "other",
-        name,
-        (value.node,),
-        unit_axes=units if len(units) == len(value.unit_axes) else (),
-        statistic_of=trace.recording.origin(value.node) if before.statistic_of is None else before.statistic_of,
-        peak=name == "max" or before.peak,
-        total=(before.op == "exp" and name == "sum") or before.total,
-        count=math.prod(operands[0].shape[a] for a in axes) if name == "sum" else 0,
-        reduced=axes,
-    )
-    trace.add(step, out)
+    axes = tuple(op.params["axes"])
+    trace.add(reduction(trace.recording, ops.REDUCTION[op.name], value, operands[0].shape, axes), out)
 
 
 def _pool(trace: Trace, op: Op, operands: list[Operand]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,6 +14,7 @@ from penstock.keras.tensorflow.contraction import convolution, einsum, lookup, m
 from penstock.keras.tensorflow.program import Op, Program, numpy_type
 from penstock.tracing.elementwise import Call, elementwise, scalar_function
 from penstock.tracing.recording import Recording, Step
+from penstock.tracing.reduction import reduction
 from penstock.tracing.values import Constant, Operand, Signal, Value, Weight
 
 
@@ -194,26 +194,12 @@ def _reduction(trace: Trace, op: Op, operands: list[Operand]) -> None:
     if not isinstance(value, Signal) or not trace.program.avals[out].is_float:
         trace.constant(out)
         return
-    name, shape = ops.REDUCTION[op.name], operands[0].shape
+    shape, keep = operands[0].shape, bool(op.params.get("keep_dims"))
     axes = tuple(sorted({a % len(shape) for a in trace.integers(op.inputs[1])})) if shape else ()
     if not axes:
         trace.values[out] = value
         return
-    before = trace.recording.steps[value.node]
-    kept = [a for a in range(len(shape)) if a not in axes or op.params.get("keep_dims")]
-    units = tuple(kept.index(a) for a in value.unit_axes if a not in axes)
-    step = Step(
-        "mix" if name in ("sum", "mean") else "other",
-        name,
-        (value.node,),
-        unit_axes=units if len(units) == len(value.unit_axes) else (),
-        statistic_of=trace.recording.origin(value.node) if before.statistic_of is None else before.statistic_of,
-        peak=name == "max" or before.peak,
-        total=(before.op == "exp" and name == "sum") or before.total,
-        count=math.prod(shape[a] for a in axes) if name == "sum" else 0,
-        reduced=axes,
-    )
-    trace.add(step, out)
+    trace.add(reduction(trace.recording, ops.REDUCTION[op.name], value, shape, axes, keep=keep), out)
 
 
 def _softmax(trace: Trace, op: Op, operands: list[Operand]) -> None:

@@ -14,6 +14,7 @@ import tensorflow as tf
 from penstock.errors import ArgumentError, message
 from penstock.keras.models import Call, Known, parameters_of, stateless
 from penstock.keras.tensorflow.program import is_float_type
+from penstock.tracing.batch import not_finite
 
 
 @dataclass(frozen=True)
@@ -130,12 +131,5 @@ def batch_of(call: Call) -> Batch:
         array = tensor.numpy()
         bad = int(np.count_nonzero(~np.isfinite(array))) if is_float_type(array.dtype) else 0
         if bad:
-            raise ArgumentError(
-                message(
-                    f"check: batch must be finite; {bad} of {array.size} elements of input {name!r} "
-                    "are NaN or infinite.",
-                    because="every signal behind them would be NaN, and nothing could be said about the model",
-                    hint="penstock.check(model, np.nan_to_num(batch))",
-                )
-            )
+            raise not_finite(bad, array.size, name, hint="penstock.check(model, np.nan_to_num(batch))")
     return made

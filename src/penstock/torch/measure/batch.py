@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from penstock.errors import ArgumentError, ModelError, UnsupportedError, message
+from penstock.tracing.batch import not_finite
 
 Loss = Callable[[Any], torch.Tensor]
 
@@ -46,14 +47,7 @@ def arguments(batch: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     for name, tensor in named.items():
         if tensor.is_floating_point() and not tensor.is_meta and not bool(torch.isfinite(tensor).all()):
             bad = int((~torch.isfinite(tensor)).sum())
-            raise ArgumentError(
-                message(
-                    f"check: batch must be finite; {bad} of {tensor.numel()} elements of input {name!r} "
-                    "are NaN or infinite.",
-                    because="every signal behind them would be NaN, and nothing could be said about the model",
-                    hint="penstock.check(model, torch.nan_to_num(batch))",
-                )
-            )
+            raise not_finite(bad, tensor.numel(), name, hint="penstock.check(model, torch.nan_to_num(batch))")
     return args, kwargs
 
 

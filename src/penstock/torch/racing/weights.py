@@ -16,13 +16,10 @@ from torch.optim.adam import adam
 from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
-Tensors = dict[str, torch.Tensor]
+from penstock.planning.rate_search import BETAS, EPSILON, MOMENTUM
+from penstock.racing.arm import WEIGHT_DECAY
 
-MOMENTUM = 0.9
-BETAS = (0.9, 0.999)
-EPSILON = 1e-8
-WEIGHT_DECAY = 1e-2
-"""Constants of the optimizers: PyTorch's defaults, AdamW's decay among them; and the usual momentum of SGD."""
+Tensors = dict[str, torch.Tensor]
 
 
 @dataclass(slots=True)
