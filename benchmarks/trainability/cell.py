@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cases import all_cases
@@ -29,6 +29,9 @@ GRIDS = {
 SEEDS = (0, 1, 2)
 FINALISTS = 2
 """Rates, of either optimizer, that the other seeds run."""
+
+EARLY = 20
+"""Steps after each of which own rates are looked at."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +64,8 @@ def run_cell(cell: Cell) -> dict[str, Any]:
     starts = parse_starts([cell.start])
     course = Course(case.factory, starts, case.data(), None, steps, looks=looks, enough=case.target)
     began = time.process_time()
-    grid = [Arm(cell.start, 0, optimizer, rate) for optimizer, rates in GRIDS[cell.profile].items() for rate in rates]
-    count = len(grid) // 2
-    # Of each optimizer half of the rates end after a quarter of the steps, and half of the rest after half of them.
-    rungs = (Rung(steps // 4, math.ceil(count / 2)), Rung(steps // 2, math.ceil(count / 4)))
-    first = train(course, grid, rungs)
-    finalists = sorted(first, key=lambda t: order(t, case.target))[:FINALISTS]
-    by_seed = [first]
-    for seed in SEEDS[1:]:
-        arms = [Arm(cell.start, seed, t.arm.optimizer, t.arm.rate) for t in finalists]
-        by_seed.append(train(course, arms))
+    by_seed, finalists = swept(course, cell.start, GRIDS[cell.profile], case.target)
+    first = by_seed[0]
     found = {
         **summary(by_seed, case.target),
         "optimizer": finalists[0].arm.optimizer,
@@ -80,16 +75,37 @@ def run_cell(cell: Cell) -> dict[str, Any]:
     }
     if cell.start == "penstock":
         found["own"] = {
-            optimizer: own_rate(course, cell.start, optimizer, case.target) for optimizer in ("sgd", "adam")
+            optimizer: own_rate(course, cell.start, optimizer, rates, case.target)
+            for optimizer, rates in GRIDS[cell.profile].items()
         }
     return {"cell": cell.key, **vars_of(cell), "target": case.target, **found, "cpu": time.process_time() - began}
 
 
-def own_rate(course: Course, start: str, optimizer: str, target: float) -> dict[str, Any]:
-    """The start with the learning rate that it suggests itself, nothing else tried."""
-    by_seed = [train(course, [Arm(start, seed, optimizer, None)]) for seed in SEEDS]
+def swept(
+    course: Course, start: str, grid: Mapping[str, Sequence[float]], target: float
+) -> tuple[list[tuple[Trained, ...]], list[Trained]]:
+    """Every rate on the first seed, the best few on the others: the arms of each seed, and the best."""
+    arms = [Arm(start, 0, optimizer, rate) for optimizer, rates in grid.items() for rate in rates]
+    count = len(arms) // len(grid)
+    # Of each optimizer half of the rates end after a quarter of the steps, and half of the rest after half of them.
+    rungs = (Rung(course.steps // 4, math.ceil(count / 2)), Rung(course.steps // 2, math.ceil(count / 4)))
+    first = train(course, arms, rungs)
+    finalists = sorted(first, key=lambda t: order(t, target))[:FINALISTS]
+    others = [train(course, [Arm(start, seed, t.arm.optimizer, t.arm.rate) for t in finalists]) for seed in SEEDS[1:]]
+    return [first, *others], finalists
+
+
+def own_rate(course: Course, start: str, optimizer: str, rates: Sequence[float], target: float) -> dict[str, Any]:
+    """The start with the rate that it suggests itself, nothing else tried; and with the best of this optimizer's grid.
+
+    Both are looked at after each of the first steps: where ten are enough, five more or less are not a difference.
+    """
+    often = replace(course, looks=tuple(sorted({*range(1, EARLY + 1), *course.looks})))
+    by_seed = [train(often, [Arm(start, seed, optimizer, None)]) for seed in SEEDS]
+    best, _ = swept(often, start, {optimizer: rates}, target)
     return {
         **summary(by_seed, target),
+        "best": summary(best, target)["steps"],
         "rates": [None if math.isnan(t.rate) else t.rate for own in by_seed for t in own],
         "diverged": sum(t.outcome == "diverged" for own in by_seed for t in own),
     }

@@ -68,13 +68,13 @@ def figures(cells: Cells) -> list[str]:
     if both:
         lines.append(f"- Steps over those of the best other start, median: {statistics.median(both):.2f}.")
     for optimizer, row in OWN.items():
-        own = [(cells[c, row], ours[c]) for c in cases if (c, row) in cells]
+        own = [(cells[c, row], cells[c, row].get("best", ours[c]) or math.inf) for c in cases if (c, row) in cells]
         near = sum((cell["steps"] or math.inf) <= 1.5 * steps for cell, steps in own if math.isfinite(steps))
         possible = sum(math.isfinite(steps) for _, steps in own)
         diverged = sum(cell["diverged"] for cell, _ in own)
         lines.append(
-            f"- Its own rate for {optimizer} alone: within 1.5 times its best in {near} of {possible} cases that it "
-            f"trains; {diverged} arms diverged."
+            f"- Its own rate for {optimizer} alone: within 1.5 times its best rate of the grid in {near} of {possible} "
+            f"cases that this trains; {diverged} arms diverged."
         )
     return lines
 

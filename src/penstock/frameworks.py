@@ -140,7 +140,13 @@ class Adapter(Protocol):
         ...
 
     def param_groups(
-        self, plan: Plan, model: Any, *, optimizer: str = "adam", learning_rate: float | None = None
+        self,
+        plan: Plan,
+        model: Any,
+        *,
+        optimizer: str = "adam",
+        learning_rate: float | None = None,
+        weight_decay: float | None = None,
     ) -> list[dict[str, Any]]:
         """See `penstock.Plan.param_groups`."""
         ...

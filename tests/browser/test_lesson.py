@@ -102,6 +102,9 @@ def test_small_random_numbers_do_for_two_layers_and_fail_at_six(page):
     assert signal(page, "small", "tanh", 2)[0] > 1e-3
     assert signal(page, "small", "tanh", 6)[0] < 1e-6
     assert signal(page, "xavier", "tanh", 6)[0] > 0.1  # the control
+    # The figure stands under the question of where the signal is gone: it shows three layers until somebody drags it.
+    assert "After 3 layers" in page.inner_text("#small-verdict")
+    set_range(page, "small-depth", 10)
     assert "Behind layer 6" in page.inner_text("#small-verdict")
 
 

@@ -62,6 +62,40 @@ def test_the_groups_have_the_rates():
     assert named["2.weight"] == named["5.weight"] == pytest.approx(0.025)
 
 
+def test_weights_shrink_at_one_pace_whatever_their_rate():
+    """Rate times decay is one number for all weights that decay (Dey et al. 2025, table 1): rate / m, decay m."""
+    model = mlp(64)
+    plan = penstock.plan(model, X, recipe=MuP(width_multiplier=4.0))
+    assert (plan["2.weight"].weight_decay, plan["2.bias"].weight_decay) == (4.0, 1.0)
+    assert "Adam's decay x 4" in plan["2.weight"].reason
+    for optimizer, given, expected in (("adamw", None, 0.01), ("adamw", 0.2, 0.2), ("adam", None, 0.0)):
+        groups = plan.param_groups(model, optimizer, learning_rate=0.1, weight_decay=given)
+        paces = {g["lr"] * g["weight_decay"] for g in groups if g["weight_decay"]}
+        assert all(pace == pytest.approx(0.1 * expected) for pace in paces)
+        assert bool(paces) == (expected > 0)
+    # Through torch.optim itself: without a gradient only the decay moves weights.
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    steps = torch.optim.AdamW(plan.param_groups(model, "adamw", learning_rate=0.1, weight_decay=0.2))
+    sum(0.0 * p.sum() for p in model.parameters()).backward()  # type: ignore[union-attr]
+    steps.step()
+    for name, parameter in model.named_parameters():
+        kept = 0.98 if name.endswith("weight") and parameter.dim() > 1 else 1.0
+        torch.testing.assert_close(parameter.detach(), kept * before[name])
+    # Control: with the rates alone the hidden weights shrink four times more slowly.
+    groups = plan.param_groups(model, "adamw", learning_rate=0.1)
+    bare = [{k: v for k, v in group.items() if k != "weight_decay"} for group in groups]
+    alone = torch.optim.AdamW(bare, weight_decay=0.2)
+    before_hidden = model.get_parameter("2.weight").detach().clone()
+    alone.step()
+    torch.testing.assert_close(model.get_parameter("2.weight").detach(), 0.995 * before_hidden)
+
+
+def test_a_plan_without_factors_leaves_the_decay_to_the_optimizer():
+    model = mlp(64)
+    groups = penstock.plan(model, X).param_groups(model, "adamw", learning_rate=0.1)
+    assert [g.get("weight_decay") for g in groups] == [None, 0.0]
+
+
 def test_complete_p_adds_the_depth():
     """Dey et al. 2025: hidden Adam m_L^(alpha - 1) / m; the branch's m_L^-alpha is in its last weight here."""
     blocks = [Residual(nn.Sequential(nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 16))) for _ in range(8)]
@@ -70,6 +104,11 @@ def test_complete_p_adds_the_depth():
     adam = {n: a for n, (_, a) in rates(penstock.plan(model, X, recipe=scheme)).items()}
     assert adam["1.body.0.weight"] == pytest.approx(1 / 2)
     assert adam["1.body.2.weight"] == pytest.approx(1 / 2 / 4)
+    # Its epsilon is m_L^-alpha / m of Adam's own; the multiplier that went into the branch's last weight is in it too.
+    groups = penstock.plan(model, X, recipe=scheme).param_groups(model, "adamw", learning_rate=1.0)
+    eps = {id(p): g.get("eps") for g in groups for p in g["params"]}
+    assert eps[id(model.get_parameter("1.body.0.weight"))] == pytest.approx(1e-8 / 4 / 2)
+    assert eps[id(model.get_parameter("1.body.2.weight"))] == pytest.approx(1e-8 / 2)
     half = CompleteP(depth_mup().alpha, width_multiplier=2.0, depth_multiplier=4.0)
     adam = {n: a for n, (_, a) in rates(penstock.plan(model, X, recipe=half)).items()}
     assert adam["1.body.0.weight"] == pytest.approx(1 / 2 / 2)

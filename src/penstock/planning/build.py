@@ -63,6 +63,8 @@ def _entry(stats: ParameterStats, structure: Structure, keep: Sequence[str], rul
         stats.ties,
         decision.lr_sgd,
         decision.lr_adam,
+        decision.weight_decay,
+        decision.epsilon,
     )
 
 

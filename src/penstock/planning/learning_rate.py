@@ -32,7 +32,7 @@ GROWTH = 1.25
 MOVED = 0.01
 """The loss has moved when it has fallen by this share of the first one."""
 
-SHARE: dict[Optimizer, float] = {"sgd": 0.09, "adam": 0.52}
+SHARE: dict[Optimizer, float] = {"sgd": 0.13, "adam": 1.5}
 """Of the rate that the ramp points at. SGD's is about 1 - momentum: with momentum m a rate r moves the weights as far
 as r / (1 - m) does without. Both are empirical, as is all of `rate_from_ramp`: see docs/learning_rate.md."""
 
@@ -241,16 +241,16 @@ def rate_from_ramp(optimizer: Optimizer, ramp: Ramp) -> float | None:
 
     With s the share of the loss that is gone where the loss is least:
 
-    Adam: 0.52 s^0.3 times the geometric mean of the rates at a quarter of the fall, at half of it and where it ends. It
+    Adam: 1.5 s^0.3 times the geometric mean of the rates at a quarter of the fall, at half of it and where it ends. It
     moves every weight by about its rate, whatever the loss, so that the beginning of the fall says as much as its end.
 
-    SGD with momentum 0.9, from a ramp without: 0.09 s^0.3 times the rate at which the loss is least.
+    SGD with momentum 0.9, from a ramp without: 0.13 s^0.3 times the rate at which the loss is least.
 
     Examples:
         >>> rate_from_ramp("adam", Ramp((0.1, 0.2, 0.4, 0.8), (2.0, 1.5, 1.0, 9.0), 4))
-        0.11
+        0.31
         >>> rate_from_ramp("sgd", Ramp((0.1, 0.2, 0.4, 0.8), (2.0, 1.5, 1.0, 9.0), 4))
-        0.029
+        0.042
         >>> rate_from_ramp("adam", Ramp((0.1, 0.2), (2.0, 3.0), 2)) is None
         True
     """

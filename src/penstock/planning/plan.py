@@ -56,6 +56,7 @@ class Entry:
         calibration: how it is corrected on data, if it is.
         ties: its other names.
         lr_sgd, lr_adam: factors of the learning rate that it wants, where that is not 1.
+        weight_decay, epsilon: the same of Adam's weight decay (multiplied by the learning rate) and epsilon.
         drawn_as: the name that its key is made from; "" for its own.
     """
 
@@ -69,6 +70,8 @@ class Entry:
     ties: tuple[str, ...] = ()
     lr_sgd: float = 1.0
     lr_adam: float = 1.0
+    weight_decay: float = 1.0
+    epsilon: float = 1.0
     drawn_as: str = ""
 
     @property
@@ -131,20 +134,31 @@ class Plan:
         return adapter_of(model, "plan").apply(self, model, seed=seed)
 
     def param_groups(
-        self, model: Any, optimizer: str = "adam", *, learning_rate: float | None = None
+        self,
+        model: Any,
+        optimizer: str = "adam",
+        *,
+        learning_rate: float | None = None,
+        weight_decay: float | None = None,
     ) -> list[dict[str, Any]]:
         """Groups of parameters with their learning rates, ready for the framework's optimizer.
 
         Each parameter that is trained is in one group; frozen ones are in none. Biases and the vectors of norms get
-        no weight decay, as is usual. A parameter whose entry has a factor `lr_sgd` or `lr_adam` gets that much more.
+        no weight decay, as is usual. A parameter whose entry has a factor `lr_sgd` or `lr_adam` gets that much more;
+        with Adam, factors of weight decay and epsilon count too: a rate that is m times smaller takes m times the
+        decay, so that weights shrink at one pace at every width (Dey et al. 2025, table 1,
+        https://arxiv.org/abs/2505.01618; as `MuAdamW` of Microsoft's mup).
 
         Args:
             model: the one that was planned.
             optimizer: "sgd" (with momentum 0.9), "adam" or "adamw".
             learning_rate: one of your own; default the one that was measured.
+            weight_decay: before its factors. Default: what the optimizer is given, or, where the plan has factors,
+                the optimizer's own default (0.01 for AdamW, 0 for Adam).
 
         Returns:
-            Dicts with "params", "lr" and "name", and "weight_decay" 0 where none is wanted.
+            Dicts with "params", "lr" and "name"; "weight_decay" where none is wanted or it is known; "eps" where the
+            plan has a factor of it.
 
         Raises:
             ArgumentError: if no rate is known for the optimizer, or the model is not the one that was planned.
@@ -157,7 +171,9 @@ class Plan:
             [('weights', 2), ('biases, norms and other vectors', 2)]
         """
         adapter = adapter_of(model, "plan")
-        return adapter.param_groups(self, model, optimizer=optimizer, learning_rate=learning_rate)
+        return adapter.param_groups(
+            self, model, optimizer=optimizer, learning_rate=learning_rate, weight_decay=weight_decay
+        )
 
     def replace(self, name: str, recipe: Recipe | None, reason: str = "chosen by the user") -> Plan:
         """The same plan with another recipe for one parameter (None keeps its values).
@@ -250,6 +266,8 @@ def _entry(data: dict[str, Any]) -> Entry:
         ties=tuple(data["ties"]),
         lr_sgd=data.get("lr_sgd", 1.0),
         lr_adam=data.get("lr_adam", 1.0),
+        weight_decay=data.get("weight_decay", 1.0),
+        epsilon=data.get("epsilon", 1.0),
         drawn_as=data.get("drawn_as", ""),
     )
 

@@ -13,10 +13,10 @@ STEPS = 24
 """Momentum 0.9 has come to its full speed after about ten steps; a rate that is too large shows in the next ten."""
 CALM = 1.3
 """A loss may rise to this many times the first one. Heads of RMS 1 begin half a nat above guessing."""
-MARGIN = 3.0
+MARGIN = 2.6
 """Tried at so many times the rate: other batches are rougher than the one that is learnt by heart here."""
-LOWER = 2.5
-TRIES = 5
+LOWER = 1.6
+TRIES = 9
 
 
 def settled(rate: float, begin: Callable[[], Step]) -> tuple[float | None, int]:

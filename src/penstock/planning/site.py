@@ -11,6 +11,8 @@ from penstock.planning.structure import Structure
 from penstock.recipes.recipe import Recipe
 from penstock.signals import ParameterStats
 
+CELLS = ("lstm", "gru", "rnn")
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -41,6 +43,15 @@ class Site:
         return next(first, next(iter(mine or self.nodes), None))
 
     @property
+    def cell(self) -> str:
+        """Kind and part of its recurrent cell: "lstm.input", "gru_cell.hidden"; "" in every other layer.
+
+        As its layer declares it, or as the one operation shows it that a whole layer is.
+        """
+        node = self.node
+        return self.stats.cell or (node.op if node is not None and node.op.startswith(CELLS) else "")
+
+    @property
     def geometry(self) -> Geometry:
         """Axis roles to draw with; bare shape where no axis has a role."""
         node = self.node
@@ -61,6 +72,7 @@ class Decision:
         geometry: axis roles to draw with, where the rule takes others than the true ones (fused gates as one matrix).
         per_unit: whether calibration scales each unit for itself instead of the whole layer.
         lr_sgd, lr_adam: factors of the learning rate that it wants.
+        weight_decay, epsilon: factors of Adam's, the decay being multiplied by the learning rate as in `torch.optim`.
     """
 
     recipe: Recipe | None
@@ -71,6 +83,8 @@ class Decision:
     per_unit: bool = False
     lr_sgd: float = 1.0
     lr_adam: float = 1.0
+    weight_decay: float = 1.0
+    epsilon: float = 1.0
 
 
 Rule = Callable[[Site], Decision | None]

@@ -26,6 +26,9 @@ which rate the loss turns."""
 DECAYING = ("weight", "embedding")
 """Roles that weight decay is for, by convention; not for biases, and scales and offsets of norms."""
 
+DECAY = 0.01
+"""Of `torch.optim.AdamW`, by default."""
+
 
 def measure_learning_rate(model: nn.Module, batch: Any, *, loss: Loss, optimizers: Sequence[Optimizer]) -> LearningRate:
     """Find the rate for each optimizer by training on the batch with a growing one.
@@ -143,14 +146,21 @@ def _adam(weight: torch.Tensor, gradient: torch.Tensor, state: list[torch.Tensor
 
 
 def param_groups(
-    plan: Plan, model: nn.Module, *, optimizer: str = "adam", learning_rate: float | None = None
+    plan: Plan,
+    model: nn.Module,
+    *,
+    optimizer: str = "adam",
+    learning_rate: float | None = None,
+    weight_decay: float | None = None,
 ) -> list[dict[str, Any]]:
     """See `penstock.Plan.param_groups`."""
     name = known_optimizer(optimizer, "Plan.param_groups")
     rate = plan.learning_rate.of(name) if learning_rate is None else float(learning_rate)
     entries = {n: e for e in plan.entries for n in (e.name, *e.ties)}
+    if weight_decay is None and name == "adam" and any(e.weight_decay != 1.0 for e in plan.entries):
+        weight_decay = DECAY if optimizer.lower() == "adamw" else 0.0
     roles: Mapping[str, Any] = model_roles(model)
-    groups: dict[tuple[float, bool], dict[str, Any]] = {}
+    groups: dict[tuple[float, float, float, bool], dict[str, Any]] = {}
     for path, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
@@ -162,14 +172,25 @@ def param_groups(
                     hint="plan = penstock.plan(model, batch) for this model",
                 )
             )
-        factor = entries[path].lr_sgd if name == "sgd" else entries[path].lr_adam
+        entry = entries[path]
         decays = path in roles and roles[path].role in DECAYING and parameter.dim() > 1
-        group = groups.setdefault((factor, decays), _group(rate * factor, factor, decays=decays))
-        group["params"].append(parameter)
+        faster, decay, epsilon = (
+            (entry.lr_sgd, 1.0, 1.0) if name == "sgd" else (entry.lr_adam, entry.weight_decay, entry.epsilon)
+        )
+        key = (faster, decay if decays else 0.0, epsilon, decays)
+        if key not in groups:
+            groups[key] = {"params": [], "lr": rate * faster, "name": _group_name(faster, epsilon, decays=decays)}
+            if not decays:
+                groups[key]["weight_decay"] = 0.0
+            elif weight_decay is not None:
+                groups[key]["weight_decay"] = float(weight_decay) * decay
+            if epsilon != 1.0:
+                groups[key]["eps"] = EPSILON * epsilon
+        groups[key]["params"].append(parameter)
     return list(groups.values())
 
 
-def _group(rate: float, factor: float, *, decays: bool) -> dict[str, Any]:
-    name = ("weights" if decays else "biases, norms and other vectors") + (f" x {factor:g}" if factor != 1.0 else "")
-    group: dict[str, Any] = {"params": [], "lr": rate, "name": name}
-    return group if decays else {**group, "weight_decay": 0.0}
+def _group_name(faster: float, epsilon: float, *, decays: bool) -> str:
+    name = "weights" if decays else "biases, norms and other vectors"
+    name += f" x {faster:g}" if faster != 1.0 else ""
+    return name + (f", epsilon x {epsilon:g}" if epsilon != 1.0 else "")

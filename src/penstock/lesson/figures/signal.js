@@ -77,7 +77,7 @@ function signalFigures() {
 
   figure({
     id: "small",
-    controls: [depthControl(10, 30), { kind: "range", name: "std", label: "std", min: -3, max: 0, step: 0.1, value: -2, format: (v) => number(10 ** v) }],
+    controls: [depthControl(3, 30), { kind: "range", name: "std", label: "std", min: -3, max: 0, step: 0.1, value: -2, format: (v) => number(10 ** v) }],
     draw(state) {
       const std = 10 ** state.std, told = measured({ depth: state.depth, width: WIDTH, start: std * Math.sqrt(WIDTH), seed: 0, act: activationOf("tanh"), gradient: false });
       const places = [...new Set([1, 2, 3, 4, 5].map((k) => Math.round(1 + ((state.depth - 1) * (k - 1)) / 4)))];

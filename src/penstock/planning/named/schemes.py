@@ -58,8 +58,8 @@ class SchemeRule:
             return self._embedding(site)
         if role != "weight" or node is None or not site.geometry.is_weight:
             return None
-        if node.op.startswith(("lstm", "gru", "rnn")):
-            first = _is_first(site.structure, node) and not node.op.endswith(".hidden")
+        if site.cell:
+            first = _is_first(site.structure, node) and not site.cell.endswith(".hidden")
             place = self._place("input" if first else "hidden", site.geometry, None)
             return _with_rates(recurrent(site), self.make(self.facts, False).factors(place))
         return self._weight(site, node)
@@ -190,18 +190,22 @@ class SchemeRule:
 
 
 def _with_rates(decision: Decision | None, factors: Factors, fixed: float = 1.0) -> Decision | None:
-    """The decision with the scheme's learning rates.
+    """The decision with the scheme's learning rates, and Adam's weight decay and epsilon.
 
     A multiplier c that the model lacks is in the weight. W' = c W moves as c W would with a rate c times as large for
     Adam, and c^2 times for SGD, whose gradient has lost a c too (Yang & Hu 2021, section 3.1,
-    https://arxiv.org/abs/2011.14522). `fixed`: that of its branch.
+    https://arxiv.org/abs/2011.14522). Adam's decay, which the rate multiplies, and its epsilon, which stands beside
+    the gradient, are c times smaller then. `fixed`: the multiplier of its branch.
     """
     inside = abs(factors.multiplier * fixed) or 1.0  # what a zero multiplies has no rate that would do the same
     sgd, adam = factors.lr_sgd * inside**2, factors.lr_adam * inside
-    if decision is None or (sgd, adam) == (1.0, 1.0):
+    decay, epsilon = factors.weight_decay / inside, factors.epsilon / inside
+    if decision is None or (sgd, adam, decay, epsilon) == (1.0, 1.0, 1.0, 1.0):
         return decision
     told = f"{decision.reason}; learning rate x {adam:.3g} (Adam), x {sgd:.3g} (SGD)"
-    return replace(decision, reason=told, lr_sgd=sgd, lr_adam=adam)
+    others = [f"{name} x {factor:.3g}" for name, factor in (("decay", decay), ("epsilon", epsilon)) if factor != 1.0]
+    told += f"; Adam's {', '.join(others)}" if others else ""
+    return replace(decision, reason=told, lr_sgd=sgd, lr_adam=adam, weight_decay=decay, epsilon=epsilon)
 
 
 _WORDS: dict[str, str] = {
