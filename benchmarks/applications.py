@@ -1,6 +1,6 @@
 """What every model of keras.applications is told, before and after `penstock.initialize`: each in a process of its own.
 
-python benchmarks/applications.py [--journal PATH] [--write]
+python benchmarks/applications.py [--journal PATH] [--recorded] [--write]
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ def lines(backend: str, *models: str) -> list[Any]:
     return [{"name": models[0], "failed": f"{last[:200]} (exit {done.returncode})"}]
 
 
-def survey(journal: Path | None) -> list[dict[str, Any]]:
-    """Each model's line; those that the journal holds are not run again."""
+def survey(journal: Path | None, *, recorded: bool) -> list[dict[str, Any]]:
+    """Each model's line; those that the journal holds are not run again, and with `recorded` no others either."""
     known = {}
     if journal is not None and journal.exists():
         known = {line["name"]: line for line in map(json.loads, journal.read_text().splitlines())}
     names = lines("torch")[0]
     for name in names:
-        if name not in known or "failed" in known[name]:
+        if not recorded and (name not in known or "failed" in known[name]):
             known[name] = lines("jax" if name in ON_JAX else "torch", name)[0]
             print(name, known[name].get("failed", "done"), file=sys.stderr, flush=True)
             if journal is not None:
                 with journal.open("a") as file:
                     file.write(json.dumps(known[name]) + "\n")
-    return [known[name] for name in names]
+    return [known.get(name, {"name": name, "failed": "not run"}) for name in names]
 
 
 def row(line: dict[str, Any]) -> list[str]:
@@ -68,13 +68,18 @@ def main() -> None:
     """Run, print, and keep with --write."""
     parser = bench.parser(__doc__)
     parser.add_argument("--journal", type=Path, help="a file of results; what it holds is not run again")
+    parser.add_argument("--recorded", action="store_true", help="run nothing: the table of what the journal holds")
     options = parser.parse_args()
-    found = survey(options.journal)
+    found = survey(options.journal, recorded=options.recorded)
     header = ["model", "image", "million weights", "nodes", "Keras's own start", "after", "CPU s", "GiB"]
-    healthy = [line for line in found if "failed" not in line and not any(f[1] == "error" for f in line["after"])]
+    ran = [line for line in found if "failed" not in line]
+    healthy = [line for line in ran if not any(f[1] == "error" for f in line["after"])]
     text = bench.table(header, [row(line) for line in found])
-    text += f"\n\n{len(healthy)} of {len(found)} models end without an error; notes are left out. Random weights, 10 "
-    text += "classes, batch 4; CPU seconds of one `penstock.initialize`, which checks twice, on one thread. "
+    text += (
+        f"\n\n{len(ran)} of {len(found)} models were run, {len(healthy)} of them end without an error; notes are left "
+    )
+    text += "out. Random weights, 10 classes; 4 pictures of 0 to 255 through each family's `preprocess_input`. CPU "
+    text += "seconds of one `penstock.initialize`, which checks twice, on one thread. "
     text += f"{', '.join(ON_JAX)} on JAX, the others on PyTorch. "
     bench.publish("Keras applications", text + bench.machine("keras", "torch", "jax") + ".", write=options.write)
 

@@ -11,7 +11,7 @@ from blocks import README, write_block
 
 from penstock import doors
 from penstock.demo.training import quiet_torch
-from penstock.planning.plan import Initialization
+from penstock.planning.initialization import Initialization
 from penstock.report.order import place_count, told
 from penstock.report.report import Report
 from penstock.report.table import DRAWN, wrap

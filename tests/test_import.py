@@ -71,6 +71,12 @@ def test_a_module_is_found_under_its_name():
     assert importlib.util.find_spec("penstock.errors") is not None
 
 
+@pytest.mark.parametrize("name", sorted(penstock._MODULES))
+def test_modules_without_an_import_of_their_own(name):
+    done = run_python(f"import penstock\nprint(penstock.{name}.__name__)")
+    assert done.stdout.strip() == f"penstock.{name}", done.stderr
+
+
 def test_unknown_names_are_attribute_errors():
     with pytest.raises(AttributeError, match="module 'penstock' has no attribute 'chekc'"):
         penstock.chekc  # noqa: B018  (the look-up itself is what is tested)

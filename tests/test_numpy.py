@@ -187,8 +187,8 @@ def test_fixed_rules():
 @pytest.mark.parametrize(
     ("keywords", "error", "match"),
     [
-        ({"shape": (4,)}, ShapeError, "needs an input and an output axis"),
-        ({"shape": ()}, ShapeError, "needs an input and an output axis"),
+        ({"shape": (4,)}, ShapeError, "must have an input and an output axis"),
+        ({"shape": ()}, ShapeError, "must have an input and an output axis"),
         ({"shape": (-1, 4)}, ShapeError, "shape must be a tuple of sizes >= 0"),
         ({"window": (slice(0, 5), slice(None))}, ShapeError, "window must be slices with 0 <= start"),
         ({"window": (slice(0, 2),)}, ShapeError, "window must be one slice for each of the 2 axes"),
@@ -208,10 +208,41 @@ def test_fixed_rules():
     ],
 )
 def test_bad_arguments_are_errors_and_out_is_untouched(keywords, error, match):
+    out = np.full((4, 4), 7.0, np.float32)
+    given = {} if "dtype" in keywords else {"out": out}
     with pytest.raises(error, match=match):
-        pnp.he_normal(**{"shape": (4, 4), "rng": 0} | keywords)
-    if isinstance(keywords.get("out"), np.ndarray):
-        assert (keywords["out"] == 7).all()
+        pnp.he_normal(**{"shape": (4, 4), "rng": 0} | given | keywords)
+    assert np.all(np.asarray(keywords.get("out", out)) == 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "keywords", "match"),
+    [
+        ("normal", {"std": -1.0}, r"normal: std must be a finite number >= 0; got -1.*\nHint: penstock.numpy.normal\("),
+        ("normal", {"std": np.nan}, "normal: std must be a finite number >= 0; got nan"),
+        ("normal", {"mean": np.inf}, "normal: mean must be a finite number; got inf"),
+        ("truncated_normal", {"std": -1.0}, "truncated_normal: std must be a finite number >= 0"),
+        ("truncated_normal", {"std": np.nan, "std_is": "before"}, "truncated_normal: std must be a finite number >= 0"),
+        ("uniform", {"low": 1.0, "high": 0.0}, "uniform: high must be at least low; got low=1, high=0"),
+        ("uniform", {"low": -np.inf, "high": np.inf}, "uniform: high must be a finite number"),
+        ("constant", {"value": "a"}, "constant: value must be a finite number; got 'a'"),
+        ("orthogonal", {"gain": np.nan}, "orthogonal: gain must be a finite number >= 0; got nan"),
+        ("glorot_uniform", {"gain": -1.0}, "glorot_uniform: gain must be a finite number >= 0"),
+        (
+            "variance_scaling",
+            {"distribution": "norml"},
+            r"variance_scaling: distribution .*\nHint: Did you mean 'normal'",
+        ),
+        ("delta_orthogonal", {"gain": -1.0}, "delta_orthogonal: gain must be"),
+        ("identity", {"gain": np.nan}, "identity: gain must be a finite number"),
+        ("he_uniform", {"mode": "fan_inn"}, r"he_uniform: mode must .*\nHint: Did you mean 'fan_in'"),
+    ],
+)
+def test_errors_name_the_function_and_the_argument_and_out_is_untouched(name, keywords, match):
+    out = np.full((4, 4), 7.0, np.float32)
+    with pytest.raises(ArgumentError, match=match):
+        getattr(pnp, name)((4, 4), out=out, **keywords)
+    assert (out == 7).all()
 
 
 def test_other_bad_arguments():
@@ -221,5 +252,7 @@ def test_other_bad_arguments():
         pnp.variance_scaling((3, 3), scale=-1)
     with pytest.raises(ArgumentError, match="keep must be 'norm' or 'rms'"):
         pnp.orthogonal((3, 3), keep="all")
-    with pytest.raises(TypeError, match="unexpected keyword argument 'sdt'"):
+    with pytest.raises(TypeError, match=r"unknown argument 'sdt'.\nHint: Did you mean 'std'"):
         pnp.normal((3,), sdt=1.0)
+    with pytest.raises(TypeError, match=r"recipe must be one of penstock\.recipes; got 'he_normal'"):
+        pnp.draw("he_normal", (3, 3))

@@ -14,7 +14,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from penstock import conventions as conventions
     from penstock import meanfield as meanfield
+    from penstock import recipes as recipes
     from penstock.checks.finding import Finding
     from penstock.distributed import check_ranks, check_weights, materialize
     from penstock.doors import audit, check, fans, gain, initialize, plan
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
         UnsupportedError,
     )
     from penstock.ledger.book import Ledger
-    from penstock.planning.plan import Initialization, Plan
+    from penstock.planning.initialization import Initialization
+    from penstock.planning.plan import Plan
     from penstock.racing.door import race
     from penstock.racing.result import RaceResult
     from penstock.report.audit_report import AuditReport
@@ -68,7 +71,7 @@ _HOME = {
     "ArgumentError": "penstock.errors",
     "AuditReport": "penstock.report.audit_report",
     "Finding": "penstock.checks.finding",
-    "Initialization": "penstock.planning.plan",
+    "Initialization": "penstock.planning.initialization",
     "Ledger": "penstock.ledger.book",
     "MissingFrameworkError": "penstock.errors",
     "ModelError": "penstock.errors",
@@ -92,7 +95,7 @@ _HOME = {
 }
 
 
-_MODULES = frozenset({"meanfield"})
+_MODULES = frozenset({"conventions", "meanfield", "recipes"})
 """Modules that are there without an import of their own: `penstock.meanfield.trainable_depth("gelu")`."""
 
 

@@ -10,8 +10,9 @@ from penstock.fan_table import FansTable, fans_of_shape
 from penstock.frameworks import adapter_of, find_adapter, model_and_batch
 from penstock.gains import Convention, Gain, gain_of
 from penstock.gains import gain as _gain
+from penstock.planning.initialization import Initialization
 from penstock.planning.named.choose import RecipeChoice
-from penstock.planning.plan import Initialization, Plan
+from penstock.planning.plan import Plan
 from penstock.report.audit_report import AuditReport
 from penstock.report.report import Report
 
@@ -167,8 +168,8 @@ def initialize(
         seed: 0 <= seed < 2**64. The same seed and parameter names give the same draws, whatever else is in the model.
         names: as for `penstock.plan`.
         learning_rate: True measures rates for SGD with momentum and for Adam ("sgd", "adam": for one) with the loss,
-            by some 30 steps of training each that are taken back; see `Plan.learning_rate` and, for PyTorch,
-            `Plan.param_groups`.
+            by steps of training that are taken back (about 35 for Adam, 80 to 130 for SGD); see
+            `Plan.learning_rate` and, for PyTorch, `Plan.param_groups`.
 
     Returns:
         The plan, and the reports before and after; printed, it says what changed.

@@ -20,10 +20,13 @@ class Declared(NamedTuple):
         geometry: the role of each axis.
         role: "weight", "embedding", "bias", "scale" (of a norm), "offset" (of a norm), "gate" (multiplies a signal),
             "position" (is added to a signal) or "other".
+        cell: kind and part of the recurrent cell that it belongs to: "lstm.input", "gru.hidden", "rnn.input"; "" for
+            every other layer. A bias has the part that it is added to.
     """
 
     geometry: Geometry
     role: Role
+    cell: str = ""
 
 
 class FansRow(NamedTuple):
@@ -120,7 +123,7 @@ def fans_table(declared: Mapping[str, Declared]) -> FansTable:
     return FansTable(
         tuple(
             (name, FansRow(geometry, geometry.fans if geometry.is_weight else None, role))
-            for name, (geometry, role) in declared.items()
+            for name, (geometry, role, _) in declared.items()
         )
     )
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from penstock.fan_table import FansTable
     from penstock.inputs import InputSpec
     from penstock.ledger.book import Ledger
-    from penstock.planning.plan import Initialization, Plan
+    from penstock.planning.initialization import Initialization
+    from penstock.planning.plan import Plan
     from penstock.quadrature import Function
     from penstock.racing.arm import Course, Spent, Survey, Task, Trained
     from penstock.racing.data import Data

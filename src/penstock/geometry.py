@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 
 from penstock.errors import ShapeError, message
 
+GRU_GATES = ("r", "z", "n")
+"""The gates of a GRU in PyTorch's order. Other layouts have them in another one; their draws are numbered by this."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fans:
@@ -155,6 +158,17 @@ class Geometry:
         axis = self.out_axes[0]
         shape = tuple(self.blocks[index] if a == axis else size for a, size in enumerate(self.shape))
         return replace(self, shape=shape, blocks=(), block_names=())
+
+    def block_number(self, index: int) -> int:
+        """The number that a block is drawn under: its place, but for a GRU's gates that in PyTorch's order.
+
+        Examples:
+            >>> Geometry((6, 2), (1,), (0,), blocks=(2, 2, 2), block_names=("z", "r", "n")).block_number(0)
+            1
+        """
+        if len(self.block_names) == len(GRU_GATES) and set(self.block_names) == set(GRU_GATES):
+            return GRU_GATES.index(self.block_names[index])
+        return index
 
     def _size(self, axes: tuple[int, ...]) -> int:
         return math.prod(self.shape[axis] for axis in axes)

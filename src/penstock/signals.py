@@ -69,6 +69,7 @@ class ParameterStats:
         uses: how many operations used it in the forward pass.
         trainable: requires a gradient.
         ties: other names of the same parameter.
+        cell: kind and part of the recurrent cell that its layer declares: "lstm.input"; "" for every other layer.
     """
 
     name: str
@@ -92,6 +93,7 @@ class ParameterStats:
     uses: int = 0
     trainable: bool = True
     ties: tuple[str, ...] = ()
+    cell: str = ""
 
     @property
     def grad_to_weight(self) -> float | None:

@@ -41,6 +41,7 @@ def every_layer(factor=1.0):
     h = layers.LSTM(8, return_sequences=True)(layers.MultiHeadAttention(2, 8)(h, h))
     h = layers.SeparableConv1D(12, 3)(layers.Bidirectional(layers.GRU(8, return_sequences=True))(h))
     h = layers.BatchNormalization()(layers.Conv1D(12, 3, kernel_initializer="truncated_normal")(h))
+    h = layers.DepthwiseConv1D(3, depth_multiplier=8, depthwise_initializer=Times(factor), name="deep")(h)
     h = layers.Dense(64, kernel_initializer=Times(factor), name="wrong")(layers.Flatten()(h))
     return models.Model(inputs, layers.Dense(8, kernel_initializer="lecun_uniform", bias_initializer="ones")(h))
 

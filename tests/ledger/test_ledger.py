@@ -50,6 +50,23 @@ def test_an_initialized_model_is_rebuilt_byte_for_byte(tmp_path, dtype):
     assert verify(ledger, tmp_path / "b.safetensors").ok
 
 
+def test_a_parameter_drawn_under_another_name_is_rebuilt_and_verified(tmp_path):
+    """Another framework's name for it makes its key: the ledger tells which."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
+    ledger = penstock.initialize(model, torch.randn(16, 8), names={"2.weight": "head.kernel"}).ledger
+    save(model, str(tmp_path / "a.safetensors"))
+    known = Ledger.from_json(ledger.to_json())
+    assert (known["2.weight"].drawn_as, known["0.weight"].drawn_as) == ("head.kernel", "")
+    assert verify(known, tmp_path / "a.safetensors").ok
+    rebuild(known, tmp_path / "b.safetensors")
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    forged = json.loads(ledger.to_json())
+    next(r for r in forged["records"] if r["name"] == "2.weight").pop("drawn_as")
+    with pytest.raises(ArgumentError, match=r"key of '2\.weight' is not that of seed 0"):
+        rebuild(Ledger.from_dict(forged), tmp_path / "c.safetensors")
+
+
 def test_biases_that_the_data_centred_are_stored():
     ledger = penstock.initialize(deep(), batch()).ledger
     centred = [r for r in ledger if r.name.endswith("bias") and r.stored is not None and r.measured.std > 0]
@@ -242,6 +259,9 @@ def test_a_ledger_that_contradicts_itself_and_one_of_other_weights(tmp_path):
     forged = Ledger(ledger.model, 1, ledger.records)
     with pytest.raises(ArgumentError, match="contradicts itself"):
         verify(forged, tmp_path / "w.safetensors")
+    with pytest.raises(ArgumentError, match=r"rebuild: .*key of 'weight' is not that of seed 1"):
+        rebuild(forged, tmp_path / "r.safetensors")
+    assert not (tmp_path / "r.safetensors").exists()
     save_file({"other": torch.zeros(3, 3)}, tmp_path / "o.safetensors")
     with pytest.raises(ArgumentError, match="no name in common"):
         verify(ledger, tmp_path / "o.safetensors")

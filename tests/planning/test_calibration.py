@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch_models import Residual, Written, normal, seeded
 
 import penstock
-from penstock.planning.plan import Initialization
+from penstock.planning.initialization import Initialization
 from penstock.planning.rounding import step_of
 from penstock.signals import SignalStats
 from zoo.plain import PLAIN

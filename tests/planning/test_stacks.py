@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch_models import Residual, Written, normal, seeded
 
 import penstock
-from penstock.planning.plan import Initialization
+from penstock.planning.initialization import Initialization
 from penstock.planning.stacks import ZETA
 from penstock.planning.structure import Structure
 from penstock.recipes import LooksLinear, Orthogonal

@@ -30,6 +30,48 @@ class Nnx(nnx.Module):
         return self.last(nnx.relu(self.first(x)))
 
 
+class MovingLinen(linen.Module):
+    """Has running statistics, and is told whether it is trained."""
+
+    @linen.compact
+    def __call__(self, x: Any, train: bool = False) -> Any:
+        x = linen.Dense(8)(x)
+        x = linen.BatchNorm(use_running_average=not train, momentum=0.8)(x)
+        return linen.Dense(3)(linen.Dropout(0.0, deterministic=not train)(linen.relu(x)))
+
+
+class MovingNnx(nnx.Module):
+    """Has running statistics, noise, and a mode."""
+
+    def __init__(self, key: Any) -> None:
+        rngs = nnx.Rngs(key)
+        self.first, self.last = nnx.Linear(13, 8, rngs=rngs), nnx.Linear(8, 3, rngs=rngs)
+        self.norm, self.drop = nnx.BatchNorm(8, momentum=0.8, rngs=rngs), nnx.Dropout(0.2, rngs=rngs)
+
+    def __call__(self, x: Any) -> Any:
+        return self.last(self.drop(nnx.relu(self.norm(self.first(x)))))
+
+
+def _moving_haiku(x: Any, is_training: bool = True) -> Any:
+    x = hk.BatchNorm(True, True, 0.8)(hk.Linear(8)(x), is_training)
+    return hk.Linear(3)(jax.nn.relu(x))
+
+
+def moving_haiku() -> Any:
+    return hk.without_apply_rng(hk.transform_with_state(_moving_haiku))
+
+
+def still() -> Any:
+    """A function of parameters and statistics that gives its output alone."""
+    module = MovingLinen()
+    variables = module.init(jax.random.PRNGKey(0), jnp.ones((2, 13)))
+
+    def apply_fn(variables: Any, x: Any) -> Any:
+        return module.apply(variables, x)
+
+    return apply_fn, variables
+
+
 def equinox(key: Any) -> Any:
     return eqx.nn.MLP(13, 3, 8, 1, key=key)
 

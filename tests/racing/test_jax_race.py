@@ -75,13 +75,97 @@ def test_every_kind_of_model(factory):
     assert raced.notes == ()
 
 
+def _linen(key, inputs):
+    """(train, evaluate, parameters, statistics) as a user of linen writes them."""
+    module = jax_nets.MovingLinen()
+    made = module.init(key, inputs)
+
+    def train(params, state, x):
+        output, moved = module.apply({"params": params, **state}, x, train=True, mutable=["batch_stats"])
+        return output, moved
+
+    def evaluate(params, state, x):
+        return module.apply({"params": params, **state}, x)
+
+    return train, evaluate, made["params"], {"batch_stats": made["batch_stats"]}
+
+
+def _haiku(key, inputs):
+    module = jax_nets.moving_haiku()
+
+    def evaluate(params, state, x):
+        return module.apply(params, state, x, is_training=False)[0]
+
+    return module.apply, evaluate, *module.init(key, inputs)
+
+
+def _nnx(key, inputs):
+    nnx = importlib.import_module("flax.nnx")
+    definition, params, state = nnx.split(jax_nets.MovingNnx(key), nnx.Param, ...)
+
+    def train(params, state, x):
+        own = jax.tree_util.tree_map(lambda a: a, state)  # variables of this trace may be changed in it
+        model = nnx.merge(definition, params, own)
+        return model(x), nnx.split(model, nnx.Param, ...)[2]
+
+    def evaluate(params, state, x):
+        model = nnx.merge(definition, params, state)
+        model.eval()
+        return model(x)
+
+    return train, evaluate, params, state
+
+
+@pytest.mark.parametrize(
+    ("factory", "written"),
+    [(jax_nets.MovingLinen, _linen), (jax_nets.moving_haiku, _haiku), (jax_nets.MovingNnx, _nnx)],
+    ids=["linen", "haiku", "nnx"],
+)
+def test_running_statistics_move_in_training_and_serve_in_evaluation(factory, written):
+    """The oracle: the loop that users of the library write, with SGD with momentum."""
+    arm = race(["default"], factory, optimizer="sgd", learning_rates=RATE, seeds=1).arms[0]
+    key = jax.random.PRNGKey(key_of(0, "factory") % 2**31)
+    train, evaluate, params, begun = written(key, named_data("wine").first(0)[0])
+    state, speed = begun, jax.tree_util.tree_map(jnp.zeros_like, params)
+
+    def cross_entropy(logits, targets):
+        return -jnp.mean(jax.nn.log_softmax(logits)[jnp.arange(len(targets)), targets])
+
+    @jax.jit
+    def step(params, speed, state, inputs, targets):
+        def loss_of(params):
+            output, moved = train(params, state, inputs)
+            return cross_entropy(output, targets), moved
+
+        (loss, moved), slopes = jax.value_and_grad(loss_of, has_aux=True)(params)
+        speed = jax.tree_util.tree_map(lambda v, g: 0.9 * v + g, speed, slopes)
+        return jax.tree_util.tree_map(lambda p, v: p - RATE * v, params, speed), speed, moved, loss
+
+    losses = []
+    for inputs, targets in named_data("wine").batches(0, WINE["steps"]):
+        params, speed, state, loss = step(params, speed, state, inputs, targets)
+        losses.append(float(loss))
+    np.testing.assert_allclose(arm.losses, losses, rtol=1e-4)
+    inputs, targets = named_data("wine").held_out()
+    np.testing.assert_allclose(
+        arm.evaluations[-1].loss, cross_entropy(evaluate(params, state, inputs), targets), rtol=1e-4
+    )
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):  # control: statistics that stood still
+        np.testing.assert_allclose(
+            arm.evaluations[-1].loss, cross_entropy(evaluate(params, begun, inputs), targets), rtol=1e-4
+        )
+
+
+def test_statistics_that_stand_still_are_told():
+    assert "stays as it was" in race(["default"], jax_nets.still, learning_rates=RATE, seeds=1).notes[1]
+
+
 def test_every_start_by_name():
-    names = ["default", "penstock", "he", "xavier", "orthogonal", "mean_variance", "lecun_normal"]
-    raced = race([*names, "lsuv"], seeds=1, learning_rates=RATE)
+    names = ["default", "penstock", "he", "xavier", "orthogonal", "mean_variance", "lecun_normal", "lsuv", "krahenbuhl"]
+    raced = race(names, seeds=1, learning_rates=RATE)
     done = [t for t in raced.arms if t.outcome == "finished"]
     assert [t.arm.start for t in done] == names
     assert len({t.losses[0] for t in done}) == len(names)
-    assert "'lsuv' is there for PyTorch models only" in next(t.message for t in raced.arms if t.outcome == "failed")
 
 
 def test_he_draws_what_it_draws_for_pytorch():

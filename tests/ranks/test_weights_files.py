@@ -136,6 +136,20 @@ def test_each_law_is_told_by_its_name_and_false_alarms_are_rare(name, draw):
     assert law_of(heavy, "float32") is None
 
 
+def test_a_row_for_padding_hides_no_embedding_that_was_never_trained():
+    """PyTorch leaves the row `padding_idx` at zero; the others tell whether the table is as drawn."""
+    torch.manual_seed(0)
+    table = nn.Embedding(256, 64, padding_idx=3).weight.detach().numpy().copy()
+    assert not table[3].any()
+    assert law_of(table, "float32").startswith("normal(")
+    moved = table.copy()
+    moved[10:40] *= 3.0
+    assert law_of(moved, "float32") is None, "rows that were trained"
+    few = np.zeros_like(table)
+    few[:7] = table[4:11]
+    assert law_of(few, "float32") is None, "too few rows are left to tell"
+
+
 class Evil:
     def __reduce__(self):
         return os.system, ("echo ran > ran.txt",)

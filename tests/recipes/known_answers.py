@@ -16,6 +16,9 @@ GAUSSIAN_POINCARE = {
     "sin": (1.32725060028, 0.488268209127, -0.488268209127),
     "leaky_relu_0.2": (1.38675049056, 0.0, -0.885173444885),
     "hardtanh": (1.21028706243, 0.494044665729, -0.494044665729),
+    "erf": (1.32521835286, 0.429114993688, -0.429114993688),
+    "softsign": (2.09578060894, 0.442886193521, -0.442886193521),
+    "hardswish": (1.67007636744, 0.112618084569, -0.667807251848),
 }
 
 # exp(-E[log] / 2) with psi and the binomial law, computed with mpmath; Sussillo & Abbott 2014 fit the same.
@@ -32,6 +35,25 @@ RANDOM_WALK = {
     ("relu", 256): 1.42118057914639,
     ("relu", 512): 1.41768155558053,
 }
+
+LOG_NORM = {
+    4: (-0.270362845461478, 0.644934066848226),
+    16: (-0.0638000637242259, 0.133137014694031),
+    64: (-0.0157063722647393, 0.0317433665203021),
+    256: (-0.00391133623197765, 0.00784309705001462),
+    1024: (-9.76880391317536e-4, 0.00195503359039530),
+}
+"""Mean and variance of log(|W x|^2 / |x|^2), W normal of std 1 / sqrt(n): psi(n/2) + log(2/n) and psi_1(n/2)."""
+
+FUSS_CATALAN = {1: (2, 5), 2: (3, 12), 3: (4, 22), 5: (6, 51), 10: (11, 176)}
+"""Second and third moment of the squared singular values of a product of so many normal matrices, in the limit of
+width: C((L + 1) k, k) / (L k + 1)."""
+
+CLIP_TEMPERATURE = 2.65926003693278
+"""log(1 / 0.07), Radford et al. 2021."""
+
+SPLINE_BIAS = 0.541324854612918
+"""log(e - 1), Durkan et al. 2019."""
 
 RETINANET_BIAS = -4.59511985013459
 """-log(99), torchvision's RetinaNet at the prior 0.01."""

@@ -28,6 +28,7 @@ EVERY = {
     "lru": families.lru(features=4, state=8),
     "rg_lru": families.rg_lru(width=16),
     "bert": families.bert(),
+    "transformer": families.transformer(width=64),
     "t5": families.t5(width=32, head_dim=8, heads=2, feed_forward=64),
     "vit_jax": families.vit_jax(),
     "dit": families.dit(),
@@ -181,3 +182,9 @@ def test_weight_normalised_relu_layers_keep_the_gradient_and_the_signal_on_avera
         # Rows of length sqrt(2 fan_in / fan_out) keep the squared length of the whole signal, not of one unit.
         assert_mean((out.double() ** 2).sum(1).numpy(), 64.0)
         assert abs(float((out**2).sum(1).mean()) / 64.0 - 2.0) > 0.5  # the control: twice as much is told apart
+
+
+def test_rows_of_the_first_transformers_have_length_one():
+    rows = families.transformer(width=64)["embedding"].draw(Geometry((4000, 64)), 3).astype(np.float64)
+    assert_mean((rows**2).sum(axis=1), 1.0)
+    np.testing.assert_allclose(families.transformer(width=64)["weight"].std(linear(40, 10)), (2 / 50) ** 0.5)

@@ -60,3 +60,17 @@ def test_bad_parameters_are_errors(make, match):
 def test_only_a_bias_of_equal_blocks_will_do(shape):
     with pytest.raises(ShapeError, match=r"Chrono\.draw: a bias of 4 equal blocks is needed"):
         Chrono(10.0).draw(Geometry(shape), 0)
+
+
+def test_of_two_biases_that_are_added_the_first_has_the_values():
+    recipe = Chrono(100.0, gates=3, remember=0, write=None)
+    two, one = Geometry((2, 3 * 64), out_axes=(1, 0)), Geometry((3 * 64,))
+    drawn = recipe.draw(two, 7)
+    np.testing.assert_array_equal(drawn[0], recipe.draw(one, 7))
+    np.testing.assert_array_equal(drawn[1], np.zeros(3 * 64))
+    np.testing.assert_array_equal(recipe.draw(two, 7, window=(slice(0, 2), slice(60, 70))), drawn[:, 60:70])
+    # Zeros below halve both moments.
+    assert recipe.moments(two).mean == pytest.approx(recipe.moments(one).mean / 2)
+    squares = [m.std**2 + m.mean**2 for m in (recipe.moments(two), recipe.moments(one))]
+    assert squares[0] == pytest.approx(squares[1] / 2)
+    assert not np.array_equal(drawn[0], drawn[1])

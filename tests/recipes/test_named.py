@@ -4,7 +4,14 @@ import math
 
 import numpy as np
 import pytest
-from recipes.known_answers import GAUSSIAN_POINCARE, RANDOM_WALK, RETINANET_BIAS, SIGMOID_KUMAR
+from recipes.known_answers import (
+    CLIP_TEMPERATURE,
+    GAUSSIAN_POINCARE,
+    RANDOM_WALK,
+    RETINANET_BIAS,
+    SIGMOID_KUMAR,
+    SPLINE_BIAS,
+)
 from standard_error import assert_mean, assert_std
 
 from penstock.activations import named
@@ -15,9 +22,11 @@ from penstock.randomness import fill
 from penstock.recipes import (
     Normal,
     class_prior_bias,
+    clip_temperature,
     complex_glorot,
     complex_he,
     dirac,
+    embedding,
     fourier_features,
     gaussian_poincare,
     hyperfan_in,
@@ -25,12 +34,15 @@ from penstock.recipes import (
     idinit,
     kaiming_normal,
     kumar,
+    prelu_slope,
     prior_bias,
     random_walk_gain,
     small_init,
+    spline_derivative_bias,
     switch_transformer,
     wang_init,
     xavier_uniform,
+    zero_convolution,
 )
 
 
@@ -132,3 +144,17 @@ def test_the_other_names():
     assert idinit(branch_end=True).gain == 1e-6
     np.testing.assert_allclose(kaiming_normal().std(linear(10, 50)), 0.2)
     np.testing.assert_allclose(xavier_uniform().std(linear(10, 40)), 0.2)
+
+
+def test_starts_that_are_one_number():
+    np.testing.assert_allclose(clip_temperature().value, CLIP_TEMPERATURE, rtol=1e-14)
+    np.testing.assert_allclose(spline_derivative_bias().value, SPLINE_BIAS, rtol=1e-14)
+    assert prelu_slope().value == 0.25
+    assert zero_convolution().value == 0.0
+    assert embedding(width=256) == Normal(1 / 16)
+    assert embedding() == Normal(1.0)
+    rows = embedding(std=0.02, padding=3).draw(Geometry((5, 7), in_axes=(0,), out_axes=(1,), lookup=True), 1)
+    assert not rows[3].any()
+    assert np.count_nonzero(rows) == 28
+    with pytest.raises(ArgumentError, match="embedding: padding must be an integer >= 0; got -1"):
+        embedding(padding=-1)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from penstock.planning.plan import Initialization
+from penstock.planning.initialization import Initialization
 from penstock.planning.structure import Structure
 
 

@@ -257,8 +257,7 @@ def _finding(fit: Fit, severity: Severity, names: list[str]) -> Finding:
         f"is {number(wrong.right)}, which gives {number(target)}: off by a factor {number(wrong.factor)}, from "
         f"{number(FAN_NOTE)} on it matters.",
         cause=f"{wrong.mistake}: the fan was read off the shape",
-        hint=f'torch.nn.init.normal_(model.get_parameter("{parameter.name}"), std={number(target)})  # or '
-        "penstock.initialize(model, batch)",
+        hint=f"penstock.initialize(model, batch)  # or draw it with std={number(target)}",
         value=wrong.factor,
         threshold=FAN_NOTE,
         others=others_of(names, first=parameter.name),

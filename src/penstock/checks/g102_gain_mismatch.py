@@ -65,11 +65,15 @@ class _Wanted:
 
 
 def stretches(measured: Measured) -> list[list[Gain]]:
-    """Plain stretches of the trunk, without norm or sum: the weights in them that are fed by a function."""
+    """Plain stretches of the trunk, without norm or sum: the weights in them that are fed by a function.
+
+    What rescales the data in front of the first weights (pixels / 255) is no such function: its input has no unit size.
+    """
     tail, fine = tail_signals(measured.graph), zero_by_design(measured)
     wanted = _Wanted()
     found: list[list[Gain]] = [[]]
     before: Node | None = None
+    data = True
     for index in measured.graph.trunk:
         node = measured.graph.nodes[index]
         if node.kind in ("norm", "sum", "gate"):
@@ -78,10 +82,10 @@ def stretches(measured: Measured) -> list[list[Gain]]:
         elif node.kind == "pointwise":
             before = node
         elif node.kind == "contraction":
-            gain = _gain(measured, node, before, wanted)
+            gain = None if data else _gain(measured, node, before, wanted)
             if gain is not None and index not in tail and gain.parameter.name not in fine:
                 found[-1].append(gain)
-            before = None
+            before, data = None, False
     return [stretch for stretch in found if stretch]
 
 

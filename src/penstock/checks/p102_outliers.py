@@ -35,8 +35,7 @@ def _run(measured: Measured) -> Iterator[Finding]:
             f"the others; {math.prod(first.shape)} random numbers reach {number(_limit(first))} at most.",
             cause="a truncated normal in low precision (its inverse error function overflows to the bound), a bit "
             "flip, or an element that was set by hand",
-            hint=f'penstock.initialize(model, batch)  # or torch.nn.init.normal_(model.get_parameter("{first.name}"), '
-            "std=0.02)",
+            hint="penstock.initialize(model, batch)  # or draw it again, with std=0.02",
             value=first.outlier,
             threshold=_limit(first),
             others=others_of((p.name for p in bad), first=first.name),

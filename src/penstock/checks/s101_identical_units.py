@@ -73,7 +73,7 @@ def _finding(severity: Severity, parameters: list[ParameterStats]) -> Finding:
         shape=first.shape,
         observation=observation,
         cause="filled with zeros, a constant or copies; units that start equal get equal gradients and stay equal",
-        hint=f'penstock.initialize(model, batch)  # or torch.nn.init.orthogonal_(model.get_parameter("{first.name}"))',
+        hint="penstock.initialize(model, batch)  # or draw it at random",
         value=float(distinct),
         threshold=limit,
         others=others_of((p.name for p in parameters), first=first.name),

@@ -17,6 +17,8 @@ EXPLODE_RMS = 100.0
 NORM_RESTORES = 0.1
 # Decades of gradient growth that one norm is charged with at most. In a stack of norms that explodes, each adds less.
 NORM_CHARGE = 1.0
+# Batch norm's epsilon, 1e-3 in Keras, outweighs the variance of data whose standard deviation is below this.
+FLAT_DATA = 0.03
 
 # --- inputs that become one ---------------------------------------------------------------------------------------
 # 1 - cosine is half the squared relative difference: 1e-5 is a difference of 0.45 %, what bfloat16 resolves; 1e-7 of

@@ -52,10 +52,12 @@ def tail_signals(graph: Graph) -> frozenset[int]:
 def forward_levels(measured: Measured) -> list[Level]:
     """RMS along the trunk, relative to the largest and the smallest RMS before it in the same stretch.
 
-    A norm whose output has its size back opens a new stretch.
+    A norm whose output has its size back opens a new stretch. Data come in units of their own (pixels of 0 to 255):
+    what brings them down to a size of 1, up to the first weights, loses nothing.
     """
     levels: list[Level] = []
     level, stretch, previous = 0.0, 0, _input_rms(measured)
+    data = True
     high = low = 0.0
     for index in measured.graph.trunk:
         signal, node = measured.signals[index], measured.graph.nodes[index]
@@ -69,7 +71,8 @@ def forward_levels(measured: Measured) -> list[Level]:
             stretch += 1
             level = high = low = 0.0
         elif previous is not None and node.kind in FORWARD_CHARGED:
-            level += math.log10(signal.rms / previous)
+            level += math.log10(signal.rms / (min(previous, max(1.0, signal.rms)) if data else previous))
+        data = data and node.kind not in ("contraction", "norm")
         previous = signal.rms
         high, low = max(high, level), min(low, level)
         levels.append(Level(index, level - high, level - low, stretch))

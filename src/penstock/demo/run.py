@@ -19,7 +19,7 @@ from penstock.demo.digits import Digits, load
 from penstock.demo.stories import STORIES, Story
 from penstock.demo.training import BATCH, Training, quiet_torch, train
 from penstock.errors import ArgumentError, MissingFrameworkError, closest, message
-from penstock.planning.plan import Initialization
+from penstock.planning.initialization import Initialization
 from penstock.report.layers import Line
 from penstock.report.table import Signs, signs_for
 

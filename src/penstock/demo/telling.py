@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from penstock.demo.chart import pair
 from penstock.demo.stories import Story
 from penstock.demo.training import BATCH, LEARNING_RATE, Training
-from penstock.planning.plan import Entry, Initialization
+from penstock.planning.initialization import Initialization
+from penstock.planning.plan import Entry
 from penstock.report.layers import Line
 from penstock.report.order import Told, counted, place_count, told
 from penstock.report.report import Report

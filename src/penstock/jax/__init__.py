@@ -9,7 +9,8 @@ Flax (linen and nnx) and Equinox; of Haiku through `haiku(init)`.
 The values under a key are not those of `jax.random`: they are penstock's, a function of the key's 64 bits and of the
 element's index alone. `penstock.jax.key(seed, name)` is the key whose values are those of `rng=seed, name=name` in
 every other door. In float32, bfloat16 and float16 they are the same bits as NumPy's, eager and compiled, on one device
-or many. Orthogonal matrices, identities and complex values are drawn by NumPy in a callback, once for the whole array.
+or many. A call outside of `jit` for a CPU compiles nothing: NumPy's fills make it at once. Orthogonal matrices,
+identities and complex values are drawn by NumPy in a callback, once for the whole array.
 
 What differs from `jax.nn.initializers`:
     - values are made in float32 and rounded once, float64 holds float32 values;

@@ -91,6 +91,7 @@ def _held(traced: Traced, target: Target, passes: Passes) -> dict[str, Held]:
                 geometry=known.geometry,
                 grad_rms=None if slopes is None else rms_of(as_real(np.ascontiguousarray(slopes[part]))),
                 trainable=name not in target.frozen,
+                cell=known.cell,
             )
     return in_order_of_use(traced.graph, held)
 

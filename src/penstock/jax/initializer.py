@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,17 +12,25 @@ from typing import Any, cast, final
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.sharding import NamedSharding, PartitionSpec
 
 from penstock.errors import ArgumentError, ShapeError, message
 from penstock.geometry import Geometry
 from penstock.jax.keys import philox_key
 from penstock.jax.laws import Law, law_of, values
+from penstock.randomness import fill
 from penstock.recipes import Constant, Recipe, VarianceScaling
-from penstock.recipes.complex_values import draw_complex
+from penstock.recipes.complex_values import check_complex, draw_complex
+from penstock.recipes.recipe import needs_axes
+from penstock.recipes.uniform_between import open_end, rounded
 
 Axis = int | Sequence[int]
 OutSharding = NamedSharding | PartitionSpec | None
+
+_ALIGNED = 64
+_FILLED = frozenset({"float64", "float32", "bfloat16", "float16"})
+"""Types that `fill` writes."""
 
 
 @final
@@ -71,6 +80,10 @@ class Initializer:
         roles = (_plain(self.in_axis), _plain(self.out_axis), _plain(self.batch_axis))
         draw = _drawn if out_sharding is None else _sharded(out_sharding, _mesh_in_scope())
         factor = None if self.factor is None else jnp.asarray(self.factor, jnp.float32)
+        if drawn and factor is None and out_sharding is None and math.prod(sizes) > 0 and _is_at_hand(key, words):
+            made = _at_once(words, self.recipe, sizes, kind, roles)
+            if made is not None:
+                return made
         return draw(words, factor, self.recipe, sizes, kind, roles)
 
 
@@ -93,7 +106,36 @@ def _make(
     if dtype == jnp.bfloat16:
         # XLA may leave out a rounding that is undone at once by what follows; not this one.
         made = jax.lax.reduce_precision(made, exponent_bits=8, mantissa_bits=7)
-    return made.astype(dtype)
+    end = open_end(recipe, dtype) if factor is None else None
+    return made.astype(dtype) if end is None else jnp.minimum(made.astype(dtype), end)
+
+
+def _is_at_hand(key: Any, words: jax.Array) -> bool:
+    """Whether values can be drawn by NumPy now: nothing is traced, and the result belongs on the default CPU."""
+    if isinstance(words, Tracer) or isinstance(jnp.zeros(()), Tracer) or _mesh_in_scope() is not None:
+        return False
+    home = jnp.zeros(()).devices()
+    return words.devices() == home and all(device.platform == "cpu" for device in home)
+
+
+def _at_once(
+    words: jax.Array, recipe: Recipe, shape: tuple[int, ...], dtype: np.dtype[Any], roles: tuple[Axis, Axis, Axis]
+) -> jax.Array | None:
+    """The bits of `_make` by NumPy's fills: nothing is compiled for each shape. None where a law has no such fill."""
+    recipe, geometry = _placed(recipe, shape, *roles)
+    law = None if jnp.issubdtype(dtype, jnp.complexfloating) else law_of(recipe, geometry)
+    if law is None:
+        return None
+    high, low = (int(word) for word in jax.device_get(words))
+    key = high << 32 | low
+    if law.bounds is not None or dtype.name not in _FILLED:
+        return jax.device_put(rounded(recipe, recipe.draw(geometry, key), dtype))
+    # JAX takes over memory that begins at a multiple of 64 bytes, and copies any other.
+    memory = np.empty(math.prod(shape) * dtype.itemsize + _ALIGNED, np.uint8)
+    begin = -memory.ctypes.data % _ALIGNED
+    values = memory[begin : begin + memory.size - _ALIGNED].view(dtype).reshape(shape)
+    fill(law.distribution, shape, key, scale=law.scale, shift=law.shift, out=values)
+    return jax.device_put(rounded(recipe, values, dtype))
 
 
 _STATIC = ("recipe", "shape", "dtype", "roles")
@@ -128,8 +170,10 @@ def _on_host(words: jax.Array, recipe: Recipe, geometry: Geometry, dtype: np.dty
     """What NumPy draws, through a callback: rules with matrices, and complex values."""
     is_complex = jnp.issubdtype(dtype, jnp.complexfloating)
     kind = np.complex64 if is_complex else np.float32
-    # Bad shapes are told while the program is traced, not by a failing callback.
+    # What cannot be is told while the program is traced, not by a failing callback.
     recipe.moments(geometry)
+    if is_complex:
+        check_complex(recipe)
 
     def draw(words: np.ndarray) -> np.ndarray:
         high, low = (int(word) for word in np.asarray(words))
@@ -147,12 +191,12 @@ def _placed(
     dimensions = len(shape)
     roles = [(axis,) if isinstance(axis, int) else tuple(axis) for axis in (in_axis, out_axis, batch_axis)]
     if any(not -dimensions <= axis < dimensions for axes in roles for axis in axes):
-        if isinstance(recipe, VarianceScaling):
+        if needs_axes(recipe):
             raise ShapeError(
                 message(
                     f"init: shape must have the axes in_axis={in_axis}, out_axis={out_axis}, "
-                    f"batch_axis={batch_axis}; got {shape}.",
-                    because="a fan is a product of sizes of these axes",
+                    f"batch_axis={batch_axis} for {recipe.describe()}; got {shape}.",
+                    because="fans and matrices are made of sizes of these axes",
                     hint="penstock.jax.zeros for biases, penstock.jax.normal(0.02) for any shape",
                 )
             )

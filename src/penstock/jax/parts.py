@@ -6,6 +6,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -79,11 +80,29 @@ def _haiku(model: Any, params: Any) -> Applied:
     if not hasattr(model, "_fields") or "State" not in type(model).__name__:
         return Applied(model.apply, params)
     own, state = params
+    wants_key = "rng" in inspect.signature(model.apply).parameters
+    return Applied(WithState(model.apply, wants_key), {"params": own, "state": state})
 
-    def apply_fn(both: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-        return model.apply(both["params"], both["state"], jax.random.PRNGKey(0), *args, **kwargs)[0]
 
-    return Applied(apply_fn, {"params": own, "state": state})
+@dataclass(frozen=True)
+class WithState:
+    """A function of parameters and state, of which only its output is wanted.
+
+    Attributes:
+        function: (params, state, key, *inputs) -> output, new state.
+        wants_key: whether there is that key.
+    """
+
+    function: Callable[..., Any]
+    wants_key: bool
+
+    def __call__(self, both: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """The output, with the same noise at each call."""
+        return self.advance(both["params"], both["state"], jax.random.PRNGKey(0), *args, **kwargs)[0]
+
+    def advance(self, params: Any, state: Any, key: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """The output and the new state."""
+        return self.function(params, state, *((key,) if self.wants_key else ()), *args, **kwargs)
 
 
 def _made(name: str, init: Callable[..., Any], batch: Any, seed: int) -> Any:

@@ -15,6 +15,7 @@ from penstock.jax.initializer import Axis, Initializer
 from penstock.randomness import Distribution
 from penstock.randomness.transforms import TRUNCATED_CUT, TRUNCATED_STD
 from penstock.recipes import Constant, Identity, Normal, Recipe, TruncatedNormal, VarianceScaling
+from penstock.recipes.arguments import built
 from penstock.recipes.bounded_normal import bounded
 from penstock.recipes.delta_orthogonal import DeltaOrthogonal
 from penstock.recipes.scaling import Mode
@@ -107,12 +108,12 @@ def variance_scaling(
     if mode not in _MODES:
         fact = f"variance_scaling: mode must be one of the known ones; got {mode!r}."
         raise ArgumentError(message(fact, hint=closest(str(mode), _MODES)))
+    hint = 'penstock.jax.variance_scaling(2.0, "fan_in", "normal")'
+    unit = built("variance_scaling", {}, hint, VarianceScaling, 1.0, _MODES[mode], distribution)
     if isinstance(scale, Tracer):
-        unit = VarianceScaling(1.0, _MODES[mode], distribution)
         return Initializer(unit, in_axis, out_axis, batch_axis, dtype, factor=jnp.sqrt(scale))
     variance = _number("variance_scaling", "scale", scale, at_least=0.0)
-    recipe = VarianceScaling(math.sqrt(variance), _MODES[mode], distribution)
-    return Initializer(recipe, in_axis, out_axis, batch_axis, dtype)
+    return Initializer(unit.scaled(math.sqrt(variance)), in_axis, out_axis, batch_axis, dtype)
 
 
 def he_normal(in_axis: Axis = -2, out_axis: Axis = -1, batch_axis: Axis = (), dtype: Any = None) -> Initializer:
@@ -187,8 +188,12 @@ def truncated_normal(stddev: Any = 1e-2, dtype: Any = None, lower: Any = -2.0, u
     """
     low = max(-_REACH, min(_REACH, _number("truncated_normal", "lower", lower, infinite=True)))
     high = max(-_REACH, min(_REACH, _number("truncated_normal", "upper", upper, infinite=True)))
+    hint = "penstock.jax.truncated_normal(0.02, lower=-2.0, upper=2.0)"
+    unit = built(
+        "truncated_normal", {"sigma": "stddev", "low": "lower", "high": "upper"}, hint, bounded, 0.0, 1.0, low, high
+    )
     if isinstance(stddev, Tracer):
-        return Initializer(bounded(0.0, 1.0, low, high), dtype=dtype, factor=stddev)
+        return Initializer(unit, dtype=dtype, factor=stddev)
     sigma = _number("truncated_normal", "stddev", stddev, at_least=0.0)
     if sigma == 0.0:
         return Initializer(Constant(0.0), dtype=dtype)
@@ -288,5 +293,7 @@ def _number(function: str, argument: str, value: Any, *, at_least: float = -math
         number = math.nan
     if math.isnan(number) or number < at_least or (math.isinf(number) and not infinite):
         bound = "" if at_least == -math.inf else f" >= {at_least:g}"
-        raise ArgumentError(message(f"{function}: {argument} must be a finite number{bound}; got {value!r}."))
+        fact = f"{function}: {argument} must be a finite number{bound}; got {value!r}."
+        more = ', mode="fan_in", distribution="normal"' if function == "variance_scaling" else ""
+        raise ArgumentError(message(fact, hint=f"penstock.jax.{function}({argument}=1.0{more})"))
     return number

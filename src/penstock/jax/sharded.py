@@ -20,6 +20,7 @@ from penstock.planning.plan import Plan
 from penstock.randomness import key_for
 from penstock.recipes import Recipe
 from penstock.recipes.ordered import draw_ordered
+from penstock.recipes.uniform_between import open_end, rounded
 
 Rules = Mapping[str, Recipe | Initializer]
 
@@ -73,7 +74,7 @@ def _placed_parts(
 
     def part(index: Any) -> Any:
         window = tuple(slice(*part.indices(size)[:2]) for part, size in zip(index, geometry.shape, strict=True))
-        return draw_ordered(recipe, geometry, key, window=window, is_complex=is_complex).astype(dtype)
+        return rounded(recipe, draw_ordered(recipe, geometry, key, window=window, is_complex=is_complex), dtype)
 
     target = where or SingleDeviceSharding(jax.devices()[0])
     return jax.make_array_from_callback(geometry.shape, target, part)
@@ -89,7 +90,8 @@ def _traced(recipe: Recipe, geometry: Geometry, key: int, dtype: np.dtype[Any], 
         made = made.transpose(np.argsort(geometry.order))
     if dtype == jnp.bfloat16:
         made = jax.lax.reduce_precision(made, exponent_bits=8, mantissa_bits=7)
-    made = made.astype(dtype)
+    end = open_end(recipe, dtype)
+    made = made.astype(dtype) if end is None else jnp.minimum(made.astype(dtype), end)
     return made if where is None else jax.lax.with_sharding_constraint(made, where)
 
 

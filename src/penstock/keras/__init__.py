@@ -1,9 +1,10 @@
 """Initializers in Keras's form: `import penstock.keras as initializers` stands in for `keras.initializers`.
 
 Each class has the name, arguments, defaults, law and config of Keras's own (so `HeNormal` is a truncated normal), and
-a `name`; `DeltaOrthogonal` and `FromRecipe` are beside them. They work on the TensorFlow, JAX and PyTorch backends,
-also where TensorFlow creates variables inside `tf.function`. Importing this module makes them known to Keras, as
-"penstock>HeNormal" in configs, saved models and `kernel_initializer="penstock>HeNormal"`.
+a `name`; `DeltaOrthogonal` and `FromRecipe` are beside them; `get`, `serialize` and `deserialize` work as there. They
+work on the TensorFlow, JAX and PyTorch backends, also where TensorFlow creates variables inside `tf.function`.
+Importing this module makes them known to Keras, as "penstock>HeNormal" in configs, saved models and
+`kernel_initializer="penstock>HeNormal"`.
 
 Values are drawn by NumPy's fills and handed to the backend: float32, bfloat16 and float16 are the same bits on each of
 them, on every machine, and equal to those of `rng=seed, name=name` in the other doors.
@@ -20,6 +21,32 @@ What differs from `keras.initializers`:
 
 from __future__ import annotations
 
+from penstock.keras.names import (
+    STFT,
+    IdentityInitializer,
+    Initializer,
+    OrthogonalInitializer,
+    STFTInitializer,
+    constant,
+    deserialize,
+    get,
+    glorot_normal,
+    glorot_uniform,
+    he_normal,
+    he_uniform,
+    identity,
+    lecun_normal,
+    lecun_uniform,
+    ones,
+    orthogonal,
+    random_normal,
+    random_uniform,
+    serialize,
+    stft,
+    truncated_normal,
+    variance_scaling,
+    zeros,
+)
 from penstock.keras.plain import (
     Constant,
     DeltaOrthogonal,
@@ -43,6 +70,7 @@ from penstock.keras.scaling import (
 )
 
 __all__ = [
+    "STFT",
     "Constant",
     "DeltaOrthogonal",
     "FromRecipe",
@@ -51,13 +79,36 @@ __all__ = [
     "HeNormal",
     "HeUniform",
     "Identity",
+    "IdentityInitializer",
+    "Initializer",
     "LecunNormal",
     "LecunUniform",
     "Ones",
     "Orthogonal",
+    "OrthogonalInitializer",
     "RandomNormal",
     "RandomUniform",
+    "STFTInitializer",
     "TruncatedNormal",
     "VarianceScaling",
     "Zeros",
+    "constant",
+    "deserialize",
+    "get",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "identity",
+    "lecun_normal",
+    "lecun_uniform",
+    "ones",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
+    "serialize",
+    "stft",
+    "truncated_normal",
+    "variance_scaling",
+    "zeros",
 ]

@@ -18,10 +18,14 @@ from penstock.fan_table import FansTable, fans_table
 from penstock.inputs import InputSpec
 from penstock.keras.audit import audit
 from penstock.keras.models import build, call_of, drawn_names, parameters_of
+from penstock.keras.racing import survey
+from penstock.keras.racing.train import train_arms
 from penstock.ledger.book import Ledger
+from penstock.planning.initialization import Initialization
 from penstock.planning.named.choose import RecipeChoice
-from penstock.planning.plan import Initialization, Plan
+from penstock.planning.plan import Plan
 from penstock.quadrature import Function
+from penstock.racing.arm import Course, Survey
 from penstock.report.report import Report
 
 __all__ = [
@@ -49,7 +53,7 @@ __all__ = [
 
 builds_from_key = False
 watches_building = False
-races = False
+races = True
 file_reader = "safetensors.numpy.load_file({path!r})"
 
 BACKENDS = {
@@ -212,14 +216,10 @@ def race_data(given: Any, *, steps: int, batch_size: int | None, own_loss: bool)
     return
 
 
-def survey_race(course: Any) -> NoReturn:
-    """Races train PyTorch models."""
-    _no("race", "races train PyTorch models", "penstock.initialize(model, batch)")
-
-
-def train_arms(course: Any, task: Any) -> NoReturn:
-    """Races train PyTorch models."""
-    _no("race", "races train PyTorch models", "penstock.initialize(model, batch)")
+def survey_race(course: Course) -> Survey:
+    """See `penstock.frameworks.Adapter.survey_race`."""
+    _backend("race")
+    return survey.survey_race(course)
 
 
 def _backend(function: str) -> Any:

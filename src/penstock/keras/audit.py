@@ -116,7 +116,8 @@ def _write(layer: Any, variable: Any) -> Write | None:
     """What the layer's initializer of this variable is asked for; None where the layer names none."""
     name = str(variable.name)
     short = name.removesuffix("_kernel")  # "recurrent_kernel" has a recurrent_initializer
-    initializer = getattr(layer, f"{name}_initializer", None) or getattr(layer, f"{short}_initializer", None)
+    names = [name, short, *(["depthwise"] if name == "kernel" else [])]  # so does the kernel of a DepthwiseConv
+    initializer = next((i for n in names if (i := getattr(layer, f"{n}_initializer", None)) is not None), None)
     if initializer is None:
         return None
     asked = _text(initializer)

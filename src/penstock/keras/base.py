@@ -13,7 +13,9 @@ import numpy.typing as npt
 from penstock.errors import ArgumentError, ShapeError, message
 from penstock.geometry import Geometry
 from penstock.keras.seeds import Stream, next_key, stream_of
+from penstock.randomness.windows import checked_shape
 from penstock.recipes import Recipe
+from penstock.recipes.uniform_between import open_end
 
 C = TypeVar("C", bound=type)
 PACKAGE = "penstock"
@@ -47,7 +49,7 @@ class Drawn(keras.initializers.Initializer):
             A tensor of that shape and type.
 
         Raises:
-            ShapeError: if the rule needs axes that the shape does not have.
+            ShapeError: if the shape is no tuple of sizes, or the rule needs axes that it does not have.
             ArgumentError: if the type is not floating-point.
         """
         kind = keras.backend.standardize_dtype(dtype)
@@ -55,7 +57,11 @@ class Drawn(keras.initializers.Initializer):
             raise ArgumentError(
                 message(f"{type(self).__name__}: dtype must be floating-point; got {kind}.", hint='dtype="float32"')
             )
-        values = self.draw(tuple(int(size) for size in shape))
+        sizes = checked_shape(type(self).__name__, shape)
+        values = self.draw(sizes)
+        if kind in ("bfloat16", "float16"):
+            end = open_end(self.recipe(sizes)[0], np.dtype(kind))
+            values = values if end is None else np.minimum(values, np.float32(end))
         return keras.ops.convert_to_tensor(values, dtype=kind)
 
     def draw(self, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:

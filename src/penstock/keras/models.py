@@ -121,17 +121,20 @@ def layers_of(model: keras.layers.Layer) -> dict[str, keras.layers.Layer]:
 
 
 @contextmanager
-def stateless(model: keras.layers.Layer, given: Sequence[tuple[Any, Any]] = ()) -> Iterator[None]:
+def stateless(model: keras.layers.Layer, given: Sequence[tuple[Any, Any]] = ()) -> Iterator[keras.StatelessScope]:
     """Within this block a call changes neither statistics nor seeds, nor the losses that the last call left.
 
     Args:
         model: that will be called.
         given: variables with the values that they have within the block.
+
+    Yields:
+        The scope, which knows what the call would have made of the variables.
     """
     kept = [(layer, list(layer._losses), set(layer._loss_ids)) for layer in model._flatten_layers()]
     try:
-        with keras.StatelessScope(given, collect_losses=True):
-            yield
+        with keras.StatelessScope(given, collect_losses=True) as scope:
+            yield scope
     finally:
         for layer, losses, ids in kept:
             layer._losses[:] = losses

@@ -11,14 +11,18 @@ from penstock.errors import ArgumentError, message
 from penstock.geometry import Geometry
 from penstock.keras.base import Drawn, kernel_geometry, registered
 from penstock.randomness.transforms import TRUNCATED_CUT, TRUNCATED_STD
+from penstock.randomness.windows import checked_shape
 from penstock.recipes import Constant as ConstantRecipe
 from penstock.recipes import Identity as IdentityRecipe
 from penstock.recipes import Normal, Recipe, recipe_from_dict
 from penstock.recipes import TruncatedNormal as TruncatedRecipe
+from penstock.recipes.arguments import built
 from penstock.recipes.bounded_normal import bounded
 from penstock.recipes.delta_orthogonal import DeltaOrthogonal as DeltaRecipe
 from penstock.recipes.semi_orthogonal import SemiOrthogonal
 from penstock.recipes.uniform_between import UniformBetween
+
+_STDDEV = {"sigma": "stddev"}
 
 
 @registered
@@ -36,7 +40,8 @@ class RandomNormal(Drawn):
         super().__init__(seed=seed, name=name)
         self.mean = mean
         self.stddev = stddev
-        self._recipe = Normal(stddev, mean)
+        hint = "penstock.keras.RandomNormal(stddev=0.05)"
+        self._recipe = built("RandomNormal", _STDDEV, hint, Normal, stddev, mean)
 
     def recipe(self, shape: tuple[int, ...]) -> tuple[Recipe, Geometry]:
         """The same for every shape."""
@@ -58,7 +63,8 @@ class TruncatedNormal(Drawn):
         super().__init__(seed=seed, name=name)
         self.mean = mean
         self.stddev = stddev
-        before = Normal(stddev, mean)
+        hint = "penstock.keras.TruncatedNormal(stddev=0.05)"
+        before = built("TruncatedNormal", _STDDEV, hint, Normal, stddev, mean)
         cut = TRUNCATED_CUT * before.sigma
         if before.sigma == 0.0:
             self._recipe: Recipe = ConstantRecipe(before.mean)
@@ -91,7 +97,8 @@ class RandomUniform(Drawn):
         super().__init__(seed=seed, name=name)
         self.minval = minval
         self.maxval = maxval
-        self._recipe = UniformBetween(minval, maxval)
+        names, hint = {"low": "minval", "high": "maxval"}, "penstock.keras.RandomUniform(-0.05, 0.05)"
+        self._recipe = built("RandomUniform", names, hint, UniformBetween, minval, maxval)
 
     def recipe(self, shape: tuple[int, ...]) -> tuple[Recipe, Geometry]:
         """The same for every shape."""
@@ -110,7 +117,8 @@ class _Matrix(Drawn):
     def __init__(self, gain: float = 1.0, seed: Any = None, *, name: str = "") -> None:
         super().__init__(seed=seed, name=name)
         self.gain = gain
-        self._recipe = self.rule(gain)
+        kind = type(self).__name__
+        self._recipe = built(kind, {}, f"penstock.keras.{kind}(gain=1.0)", self.rule, gain)
 
     def recipe(self, shape: tuple[int, ...]) -> tuple[Recipe, Geometry]:
         """The last two axes are inputs and outputs."""
@@ -179,7 +187,7 @@ class Identity(keras.initializers.Identity):
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
         """The kernel as a tensor of the backend."""
-        geometry = kernel_geometry("Identity", tuple(int(size) for size in shape))
+        geometry = kernel_geometry("Identity", checked_shape("Identity", shape))
         values = IdentityRecipe(self.gain).draw(geometry, 0)
         return keras.ops.convert_to_tensor(values, dtype=keras.backend.standardize_dtype(dtype))
 

@@ -22,8 +22,11 @@ from penstock.geometry import Geometry
 Shape = tuple[int, ...]
 Rule = Callable[[Any, str, Shape], Declared]
 
-GATES = {"LSTM": ("i", "f", "g", "o"), "GRU": ("z", "r", "n")}
+GATES = {"lstm": ("i", "f", "g", "o"), "gru": ("z", "r", "n"), "rnn": ()}
 """Order of the fused gates in `keras.layers.LSTMCell.call` and `GRUCell.call`."""
+
+CELLS = {"LSTMCell": "lstm", "ConvLSTMCell": "lstm", "GRUCell": "gru", "SimpleRNNCell": "rnn"}
+"""A cell's class or base, by its name, for Keras does not export all -> its kind."""
 
 _VECTORS: dict[str, Role] = {"bias": "bias", "gamma": "scale", "scale": "scale", "beta": "offset", "offset": "offset"}
 _POSITION = re.compile(r"(^|_)(pos|position|positional|positions)(_|$)")
@@ -54,13 +57,13 @@ def _rule_for(layer: keras.layers.Layer) -> Rule:
     for cls in type(layer).__mro__:
         if cls in TABLE:
             return TABLE[cls]
-        if cls.__name__ == "ConvLSTMCell":  # Keras does not export it
+        if cls.__name__ in CELLS:
             return _recurrent
     return _by_name
 
 
-def _vector(shape: Shape, role: Role, blocks: Shape = (), names: tuple[str, ...] = ()) -> Declared:
-    return Declared(Geometry(shape, out_axes=tuple(range(len(shape))), blocks=blocks, block_names=names), role)
+def _vector(shape: Shape, role: Role) -> Declared:
+    return Declared(Geometry(shape, out_axes=tuple(range(len(shape)))), role)
 
 
 def _by_name(layer: Any, name: str, shape: Shape) -> Declared:
@@ -166,8 +169,8 @@ def _embedding(layer: Any, name: str, shape: Shape) -> Declared:
 
 def _recurrent(layer: Any, name: str, shape: Shape) -> Declared:
     """A kernel is (*taps, in, gates * units), a recurrent_kernel (*taps, units, gates * units)."""
-    names = next((gates for kind, gates in GATES.items() if kind in type(layer).__name__), ())
-    last = len(shape) - 1
+    kind = next(CELLS[cls.__name__] for cls in type(layer).__mro__ if cls.__name__ in CELLS)
+    names, last = GATES[kind], len(shape) - 1
     blocks = (shape[-1] // len(names),) * len(names) if names else ()
     if name in ("kernel", "recurrent_kernel"):
         return Declared(
@@ -181,11 +184,13 @@ def _recurrent(layer: Any, name: str, shape: Shape) -> Declared:
                 block_names=names,
             ),
             "weight",
+            f"{kind}.{'input' if name == 'kernel' else 'hidden'}",
         )
-    if name == "bias" and len(shape) == 1:
-        return _vector(shape, "bias", blocks, names)
-    # GRU keeps two biases of the same gates one below the other: (2, gates * units).
-    return _vector(shape, "bias") if name == "bias" else _by_name(layer, name, shape)
+    if name != "bias":
+        return _by_name(layer, name, shape)
+    # A GRU may keep two biases of the same gates one below the other: (2, gates * units).
+    axes = tuple(reversed(range(len(shape))))
+    return Declared(Geometry(shape, out_axes=axes, blocks=blocks, block_names=names), "bias", f"{kind}.input")
 
 
 def _norm(layer: Any, name: str, shape: Shape) -> Declared:
@@ -207,9 +212,6 @@ TABLE: dict[type, Rule] = {
     layers.DepthwiseConv1D.__mro__[1]: _depthwise,
     layers.SeparableConv1D.__mro__[1]: _separable,
     layers.Embedding: _embedding,
-    layers.LSTMCell: _recurrent,
-    layers.GRUCell: _recurrent,
-    layers.SimpleRNNCell: _recurrent,
     layers.BatchNormalization: _norm,
     layers.LayerNormalization: _norm,
     layers.GroupNormalization: _norm,

@@ -18,6 +18,7 @@ from penstock.geometry import Geometry
 from penstock.ledger.book import Ledger
 from penstock.ledger.content import content_of
 from penstock.ledger.elements import FLOATS, as_real, element_of, rounded
+from penstock.ledger.keys import check_keys
 from penstock.ledger.record import Record
 from penstock.ledger.weights_file import Stored, read_header, write_file
 from penstock.recipes.ordered import draw_ordered
@@ -39,9 +40,11 @@ def rebuild(ledger: Ledger, path: str | os.PathLike[str], *, kept: str | os.Path
         kept: a safetensors file that holds the parameters which were not drawn.
 
     Raises:
-        ArgumentError: if a parameter can be made from neither, or comes out with another hash (of matrices that a
-            linear-algebra library makes, on another kind of processor); then no file is written.
+        ArgumentError: if a key is not that of the ledger's seed and the parameter's name; if a parameter can be made
+            from neither, or comes out with another hash (of matrices that a linear-algebra library makes, on another
+            kind of processor); then no file is written.
     """
+    check_keys("rebuild", ledger)
     place = Path(path)
     others = {} if kept is None else read_header(kept)
     missing = [r.name for r in ledger.records if not r.rebuildable and _found(r, others) is None]

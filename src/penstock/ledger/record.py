@@ -48,6 +48,7 @@ class Record:
         stored: the bytes themselves, in base64, of a small parameter whose values came from elsewhere.
         kind: "parameter" or "buffer".
         ties: its other names.
+        drawn_as: the name that its key is made from; "" for its own.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Record:
     stored: str | None = None
     kind: Kind = "parameter"
     ties: tuple[str, ...] = ()
+    drawn_as: str = ""
 
     @property
     def digest(self) -> str | None:
@@ -98,6 +100,8 @@ class Record:
             data["stored"] = self.stored
         if self.kind != "parameter":
             data["kind"] = self.kind
+        if self.drawn_as:
+            data["drawn_as"] = self.drawn_as
         return data | ({"ties": list(self.ties)} if self.ties else {})
 
 
@@ -125,6 +129,9 @@ def record_from_dict(data: Any) -> Record:
     stored = data.get("stored")
     if stored is not None and not isinstance(stored, str):
         raise _bad(f"stored of {name!r} must be text", type(stored).__name__)
+    drawn_as = data.get("drawn_as", "")
+    if not isinstance(drawn_as, str):
+        raise _bad(f"drawn_as of {name!r} must be text", drawn_as)
     key = data.get("key")
     try:
         number = None if key is None else int(key, 16)
@@ -147,6 +154,7 @@ def record_from_dict(data: Any) -> Record:
         stored=stored,
         kind=kind,
         ties=tuple(str(tie) for tie in _list(name, "ties", data.get("ties"))),
+        drawn_as=drawn_as,
     )
 
 

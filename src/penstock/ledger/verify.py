@@ -10,9 +10,9 @@ from pathlib import Path
 from penstock.errors import ArgumentError, message
 from penstock.ledger.book import Ledger
 from penstock.ledger.content import content_of
+from penstock.ledger.keys import check_keys
 from penstock.ledger.record import Record
 from penstock.ledger.weights_file import Stored, read_header
-from penstock.randomness import key_for
 
 SHOWN = 8
 
@@ -87,7 +87,7 @@ def verify(ledger: Ledger, weights: str | os.PathLike[str]) -> Verification:
     Raises:
         ArgumentError: if the file is damaged, or the ledger is of other weights altogether, or contradicts itself.
     """
-    _consistent(ledger)
+    check_keys("verify", ledger)
     found = read_header(weights)
     same, changed, missing = [], [], []
     for record in ledger.records:
@@ -133,18 +133,6 @@ def difference(first: Ledger, second: Ledger) -> Difference:
         tuple(r.name for r in second.records if r.name not in first),
         (first.seed, second.seed),
     )
-
-
-def _consistent(ledger: Ledger) -> None:
-    """The key of each drawn parameter must be that of the seed and its name: a forged or damaged one is not."""
-    for record in ledger.records:
-        if record.recipe is not None and record.key not in (None, key_for(ledger.seed, record.name)):
-            raise ArgumentError(
-                message(
-                    f"verify: the ledger contradicts itself: the key of {record.name!r} is not that of seed "
-                    f"{ledger.seed}.",
-                )
-            )
 
 
 def _is_same(record: Record, stored: Stored) -> bool:

@@ -9,17 +9,22 @@ from typing import Any, SupportsIndex, TypedDict, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from penstock.errors import ArgumentError, ShapeError, UnsupportedError, message
+from penstock.errors import ArgumentError, ShapeError, UnsupportedError, closest, message
 from penstock.geometry import Geometry
 from penstock.randomness import Window, key_for
 from penstock.randomness.windows import checked_shape, checked_window
 from penstock.recipes import Constant, Identity, Recipe
 from penstock.recipes.complex_values import draw_complex
+from penstock.recipes.recipe import needs_axes
+from penstock.recipes.uniform_between import rounded
 
 Rng = SupportsIndex | np.random.SeedSequence | np.random.Generator | None
 Array = npt.NDArray[Any]
 Axis = int | Sequence[int]
 Shape = Sequence[int]
+
+_OTHERS = "dtype rng out window std mean low high value gain scale mode distribution negative_slope keep std_is".split()
+"""Arguments of the functions beside the roles."""
 
 
 class Roles(TypedDict, total=False):
@@ -72,14 +77,25 @@ def draw(
     Raises:
         ShapeError: if the shape, the window, `out` or the roles do not fit, or fans are needed and there are none.
         ArgumentError: if `rng` is no seed, or `dtype` is not that of `out`.
-        UnsupportedError: if the type is neither floating-point nor complex.
+        UnsupportedError: if the type is neither floating-point nor complex, or `recipe` is none.
 
     Examples:
         >>> from penstock.recipes import Normal
         >>> draw(Normal(0.02), (3, 4), rng=0, name="wte").shape
         (3, 4)
     """
+    if not isinstance(recipe, Recipe):
+        fact = f"penstock.numpy.draw: recipe must be one of penstock.recipes; got {recipe!r}."
+        raise UnsupportedError(message(fact, hint="penstock.numpy.draw(penstock.recipes.Normal(0.02), (4, 3))"))
     sizes = checked_shape("penstock.numpy.draw", shape)
+    if len(sizes) < 2 and needs_axes(recipe):
+        raise ShapeError(
+            message(
+                f"penstock.numpy: shape must have an input and an output axis for {recipe.describe()}; got {sizes}.",
+                because="fans and matrices are made of their sizes",
+                hint="penstock.numpy.zeros(shape) or penstock.numpy.normal(shape, std=0.02), which need no fans",
+            )
+        )
     geometry = _geometry(sizes, **roles)
     taken = checked_window("penstock.numpy.draw", sizes, window)
     kind = _dtype(recipe, dtype, out)
@@ -92,9 +108,7 @@ def draw(
         )
     number = _key(rng, roles.get("name", ""))
     make = draw_complex if kind.kind == "c" else type(recipe).draw
-    values = make(recipe, geometry, number, window=window).astype(kind, copy=False)
-    if kind.itemsize == 2 and recipe.name == "uniform_between":
-        values = np.minimum(values, _below(recipe.to_dict()["high"], kind))
+    values = rounded(recipe, make(recipe, geometry, number, window=window), kind)
     if out is None:
         return values
     out[...] = values
@@ -112,7 +126,13 @@ def _geometry(
     stride: int = 1,
     transposed: bool = False,
     lookup: bool = False,
+    **unknown: object,
 ) -> Geometry:
+    if unknown:
+        name = next(iter(unknown))
+        near = closest(name, (*Roles.__annotations__, *_OTHERS)).partition("Known: ")[0]
+        fact = f"penstock.numpy: unknown argument {name!r}."
+        raise UnsupportedError(message(fact, hint=f"{near}help(penstock.numpy.he_normal) lists them."))
     if len(sizes) < 2:
         return Geometry(sizes)
     inputs, outputs, batch = (
@@ -185,9 +205,3 @@ def _key(rng: Rng, name: str) -> int:
                 hint="rng=0, or rng=np.random.default_rng(0)",
             )
         ) from None
-
-
-def _below(high: float, kind: np.dtype[Any]) -> Any:
-    """The largest value of a half type below an end that is left out."""
-    end = np.asarray(high).astype(kind)
-    return np.nextafter(end, np.asarray(-np.inf).astype(kind)) if float(end) >= high else end

@@ -10,8 +10,11 @@ from penstock.errors import ArgumentError, message
 from penstock.numpy.drawing import Array, Rng, Roles, Shape, draw
 from penstock.randomness import Window
 from penstock.randomness.transforms import TRUNCATED_STD
-from penstock.recipes import Constant, Normal, TruncatedNormal, Uniform
+from penstock.recipes import Constant, Normal, Recipe, TruncatedNormal, Uniform
+from penstock.recipes.arguments import built
 from penstock.recipes.uniform_between import UniformBetween
+
+_STD = {"sigma": "std"}
 
 
 def truncated_normal(
@@ -40,9 +43,10 @@ def truncated_normal(
     """
     if std_is not in ("after", "before"):
         raise ArgumentError(message(f"truncated_normal: std_is must be 'after' or 'before'; got {std_is!r}."))
-    return draw(
-        TruncatedNormal(std if std_is == "after" else TRUNCATED_STD * std), shape, dtype, rng, out, window, **roles
-    )
+    recipe = built("truncated_normal", _STD, "penstock.numpy.truncated_normal(shape, std=0.02)", TruncatedNormal, std)
+    if std_is == "before":
+        recipe = recipe.scaled(TRUNCATED_STD)
+    return draw(recipe, shape, dtype, rng, out, window, **roles)
 
 
 def normal(
@@ -57,7 +61,8 @@ def normal(
     **roles: Unpack[Roles],
 ) -> Array:
     """Draw N(mean, std^2), for any shape; tails out to 6.3 std."""
-    return draw(Normal(std, mean), shape, dtype, rng, out, window, **roles)
+    recipe = built("normal", _STD, "penstock.numpy.normal(shape, std=0.02)", Normal, std, mean)
+    return draw(recipe, shape, dtype, rng, out, window, **roles)
 
 
 def uniform(
@@ -72,7 +77,12 @@ def uniform(
     **roles: Unpack[Roles],
 ) -> Array:
     """Draw U[low, high), for any shape; `high` is never reached, in half types neither."""
-    recipe = Uniform(high) if low == -high and high >= 0 else UniformBetween(low, high)
+    hint = "penstock.numpy.uniform(shape, low=-0.1, high=0.1)"
+    recipe: Recipe
+    if low == -high and high >= 0:
+        recipe = built("uniform", {"bound": "high"}, hint, Uniform, high)
+    else:
+        recipe = built("uniform", {}, hint, UniformBetween, low, high)
     return draw(recipe, shape, dtype, rng, out, window, **roles)
 
 
@@ -108,4 +118,5 @@ def constant(
     **roles: Unpack[Roles],
 ) -> Array:
     """Fill with one value, for any shape."""
-    return draw(Constant(value), shape, dtype, 0, out, window, **roles)
+    recipe = built("constant", {}, "penstock.numpy.constant(shape, value=0.5)", Constant, value)
+    return draw(recipe, shape, dtype, 0, out, window, **roles)

@@ -17,6 +17,7 @@ from penstock.recipes import he_normal as _he_normal
 from penstock.recipes import he_uniform as _he_uniform
 from penstock.recipes import lecun_normal as _lecun_normal
 from penstock.recipes import lecun_uniform as _lecun_uniform
+from penstock.recipes.arguments import built
 from penstock.recipes.delta_orthogonal import DeltaOrthogonal
 from penstock.recipes.scaling import Mode
 from penstock.recipes.semi_orthogonal import SemiOrthogonal
@@ -64,7 +65,9 @@ def he_normal(
     Source:
         He, Zhang, Ren, Sun 2015, eq. 10, 14 and 15, https://arxiv.org/abs/1502.01852
     """
-    return draw(_he_normal(negative_slope=negative_slope, mode=mode), shape, dtype, rng, out, window, **roles)
+    hint = "penstock.numpy.he_normal((256, 128))"
+    recipe = built("he_normal", {}, hint, _he_normal, negative_slope=negative_slope, mode=mode)
+    return draw(recipe, shape, dtype, rng, out, window, **roles)
 
 
 def he_uniform(
@@ -79,7 +82,9 @@ def he_uniform(
     **roles: Unpack[Roles],
 ) -> Array:
     """As `he_normal`, with uniform elements: bound sqrt(6 / ((1 + a^2) fan))."""
-    return draw(_he_uniform(negative_slope=negative_slope, mode=mode), shape, dtype, rng, out, window, **roles)
+    hint = "penstock.numpy.he_uniform((256, 128))"
+    recipe = built("he_uniform", {}, hint, _he_uniform, negative_slope=negative_slope, mode=mode)
+    return draw(recipe, shape, dtype, rng, out, window, **roles)
 
 
 def glorot_normal(
@@ -93,7 +98,8 @@ def glorot_normal(
     **roles: Unpack[Roles],
 ) -> Array:
     """As `he_normal`, with Glorot's std = gain sqrt(2 / (fan_in + fan_out)): between signal and gradient."""
-    return draw(_glorot_normal(gain=gain), shape, dtype, rng, out, window, **roles)
+    recipe = built("glorot_normal", {}, "penstock.numpy.glorot_normal((256, 128))", _glorot_normal, gain=gain)
+    return draw(recipe, shape, dtype, rng, out, window, **roles)
 
 
 def glorot_uniform(
@@ -107,7 +113,8 @@ def glorot_uniform(
     **roles: Unpack[Roles],
 ) -> Array:
     """As `glorot_normal`, with uniform elements: bound gain sqrt(6 / (fan_in + fan_out))."""
-    return draw(_glorot_uniform(gain=gain), shape, dtype, rng, out, window, **roles)
+    recipe = built("glorot_uniform", {}, "penstock.numpy.glorot_uniform((256, 128))", _glorot_uniform, gain=gain)
+    return draw(recipe, shape, dtype, rng, out, window, **roles)
 
 
 def lecun_normal(
@@ -121,7 +128,8 @@ def lecun_normal(
     **roles: Unpack[Roles],
 ) -> Array:
     """As `he_normal`, with LeCun's std = gain / sqrt(fan_in), for linear layers and SELU. Not truncated."""
-    return draw(_lecun_normal(gain=gain), shape, dtype, rng, out, window, **roles)
+    recipe = built("lecun_normal", {}, "penstock.numpy.lecun_normal((256, 128))", _lecun_normal, gain=gain)
+    return draw(recipe, shape, dtype, rng, out, window, **roles)
 
 
 def lecun_uniform(
@@ -135,7 +143,8 @@ def lecun_uniform(
     **roles: Unpack[Roles],
 ) -> Array:
     """As `lecun_normal`, with uniform elements: bound gain sqrt(3 / fan_in)."""
-    return draw(_lecun_uniform(gain=gain), shape, dtype, rng, out, window, **roles)
+    recipe = built("lecun_uniform", {}, "penstock.numpy.lecun_uniform((256, 128))", _lecun_uniform, gain=gain)
+    return draw(recipe, shape, dtype, rng, out, window, **roles)
 
 
 def variance_scaling(
@@ -157,7 +166,9 @@ def variance_scaling(
     Raises:
         ArgumentError: if the scale is negative or a name is unknown.
     """
-    return draw(VarianceScaling(_root(scale), mode, distribution), shape, dtype, rng, out, window, **roles)
+    hint = "penstock.numpy.variance_scaling((256, 128), scale=2.0)"
+    recipe = built("variance_scaling", {"gain": "scale"}, hint, VarianceScaling, _root(scale), mode, distribution)
+    return draw(recipe, shape, dtype, rng, out, window, **roles)
 
 
 def orthogonal(
@@ -202,7 +213,8 @@ def delta_orthogonal(
     Source:
         Xiao et al. 2018, algorithm 2, https://arxiv.org/abs/1806.05393
     """
-    return draw(DeltaOrthogonal(gain), shape, dtype, rng, out, window, **roles)
+    recipe = built("delta_orthogonal", {}, "penstock.numpy.delta_orthogonal((3, 3, 16, 32))", DeltaOrthogonal, gain)
+    return draw(recipe, shape, dtype, rng, out, window, **roles)
 
 
 def identity(
@@ -215,13 +227,22 @@ def identity(
     **roles: Unpack[Roles],
 ) -> Array:
     """Pass each input on to the output of its number, times the gain; convolutions on their centre tap, by group."""
-    return draw(Identity(gain), shape, dtype, 0, out, window, **roles)
+    return draw(
+        built("identity", {}, "penstock.numpy.identity((64, 64))", Identity, gain),
+        shape,
+        dtype,
+        0,
+        out,
+        window,
+        **roles,
+    )
 
 
 def _orthogonal(gain: float, keep: Literal["norm", "rms"]) -> Orthogonal | SemiOrthogonal:
     if keep not in ("norm", "rms"):
         raise ArgumentError(message(f"orthogonal: keep must be 'norm' or 'rms'; got {keep!r}."))
-    return SemiOrthogonal(gain) if keep == "norm" else Orthogonal(gain)
+    kind = SemiOrthogonal if keep == "norm" else Orthogonal
+    return built("orthogonal", {}, "penstock.numpy.orthogonal((64, 64))", kind, gain)
 
 
 def _root(scale: float) -> float:

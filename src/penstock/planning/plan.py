@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
-from os import PathLike
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from penstock.errors import ArgumentError, message
 from penstock.frameworks import adapter_of
@@ -14,9 +13,6 @@ from penstock.ledger.book import Ledger
 from penstock.planning.learning_rate import NOT_MEASURED, LearningRate
 from penstock.recipes import recipe_from_dict
 from penstock.recipes.recipe import Recipe
-
-if TYPE_CHECKING:
-    from penstock.report.report import Report
 
 VERSION = 1
 
@@ -270,47 +266,3 @@ def _entry(data: dict[str, Any]) -> Entry:
         epsilon=data.get("epsilon", 1.0),
         drawn_as=data.get("drawn_as", ""),
     )
-
-
-@dataclass(frozen=True)
-class Initialization:
-    """What `penstock.initialize` did.
-
-    Attributes:
-        plan: the plan that was applied and calibrated.
-        before: the report of the model as it came.
-        after: the report of the model as it is now.
-        ledger: what was written to each parameter, with its hash.
-        model: the model as it is now: the one that was given where that is changed in place (PyTorch, Flax nnx), a new
-            one where parameters are values (JAX functions, Equinox).
-    """
-
-    plan: Plan
-    before: Report
-    after: Report
-    ledger: Ledger
-    model: Any = field(default=None, repr=False, compare=False)
-
-    @property
-    def params(self) -> Any:
-        """The new parameters of a function that takes them: a tree like the one that was given.
-
-        Raises:
-            AttributeError: for a model that holds its parameters itself.
-        """
-        return self.model.params
-
-    def to_html(self, path: str | PathLike[str] | None = None) -> str:
-        """Before, after and the plan as one self-contained HTML document; written to `path` if one is given."""
-        from penstock.planning.show import initialization_page
-        from penstock.report.report import written
-
-        return written(initialization_page(self), path)
-
-    def __str__(self) -> str:
-        from penstock.planning.show import initialization_text
-
-        return initialization_text(self)
-
-    def __repr__(self) -> str:
-        return f"<Initialization of {self.plan.model}: before {self.before!r}, after {self.after!r}>"

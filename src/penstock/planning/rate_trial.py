@@ -1,4 +1,4 @@
-"""Some real steps at more than the learning rate that was found: where they do not calm down, it is lowered."""
+"""Some real steps at more than the learning rate that was found: it is lowered until they are calm, or raised."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ CALM = 1.3
 """A loss may rise to this many times the first one. Heads of RMS 1 begin half a nat above guessing."""
 MARGIN = 2.6
 """Tried at so many times the rate: other batches are rougher than the one that is learnt by heart here."""
-LOWER = 1.6
-TRIES = 9
+FACTOR = 1.6
+"""From one try to the next."""
+LOWERED, RAISED = 8, 6
+"""Tries at most, beside the first."""
 
 
 def settled(rate: float, begin: Callable[[], Step]) -> tuple[float | None, int]:
-    """The rate, or the first lower one at `MARGIN` times which the loss stays calm and falls; and the steps that took.
+    """The rate near this one at `MARGIN` times which the loss stays calm and falls furthest; and the steps that took.
+
+    Where the first try is not calm, rates are lowered until one is; where it is, they are raised as long as the loss
+    stays calm and ends lower than with the rate before.
 
     Args:
         rate: to begin with.
@@ -30,14 +35,30 @@ def settled(rate: float, begin: Callable[[], Step]) -> tuple[float | None, int]:
     Returns:
         None where even the lowest is not calm.
     """
-    taken = 0
-    for _ in range(TRIES):
-        step, losses = begin(), []
-        while len(losses) < STEPS and (not losses or losses[-1] <= CALM * losses[0]):
-            losses.append(step(MARGIN * rate))
-        taken += len(losses)
-        # Comparisons with NaN are false: a loss that is none ends the trial and is not calm.
-        if len(losses) == STEPS and losses[-1] < losses[0] and all(map(math.isfinite, losses)):
-            return rate, taken
-        rate = rounded(rate / LOWER)
-    return None, taken
+    end, taken = _tried(MARGIN * rate, begin())
+    if end is None:
+        for _ in range(LOWERED):
+            rate = rounded(rate / FACTOR)
+            end, steps = _tried(MARGIN * rate, begin())
+            taken += steps
+            if end is not None:
+                return rate, taken
+        return None, taken
+    for _ in range(RAISED):
+        higher = rounded(rate * FACTOR)
+        lower, steps = _tried(MARGIN * higher, begin())
+        taken += steps
+        if lower is None or lower >= end:
+            break
+        rate, end = higher, lower
+    return rate, taken
+
+
+def _tried(rate: float, step: Step) -> tuple[float | None, int]:
+    """The last loss at a rate, None where it did not stay calm or did not fall; and the steps taken."""
+    losses: list[float] = []
+    while len(losses) < STEPS and (not losses or losses[-1] <= CALM * losses[0]):
+        losses.append(step(rate))
+    # Comparisons with NaN are false: a loss that is none ends the trial and is not calm.
+    calm = len(losses) == STEPS and losses[-1] < losses[0] and all(map(math.isfinite, losses))
+    return (losses[-1] if calm else None), len(losses)

@@ -71,6 +71,7 @@ def _drawn(entry: Entry, array: npt.NDArray[Any], seed: int, factors: tuple[floa
         parts=(Part(content.digest),),
         factors=factors,
         ties=entry.ties,
+        drawn_as=entry.drawn_as,
     )
 
 

@@ -8,7 +8,8 @@ from penstock.report.compare import before_after_to_text
 from penstock.report.plan_text import PlanRow, plan_to_text
 
 if TYPE_CHECKING:
-    from penstock.planning.plan import Entry, Initialization, Plan
+    from penstock.planning.initialization import Initialization
+    from penstock.planning.plan import Entry, Plan
 
 
 def plan_text(plan: Plan, *, width: int = 80) -> str:

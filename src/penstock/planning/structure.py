@@ -17,6 +17,9 @@ from penstock.signals import Measured
 PLAIN: frozenset[str] = frozenset({"move", "pointwise", "mix"})
 """Kinds that neither renormalise nor bypass: a stack joined by these alone is plain."""
 
+REWRITES: frozenset[str] = frozenset({"move", "pointwise", "mix", "sum", "gate"})
+"""Kinds that make data of data: what a model does to a batch before its first weights."""
+
 ALIKE: frozenset[str] = frozenset({"pointwise", "gate", "norm"})
 """Kinds whose output has a size that follows from what they are: side by side, several have that of one."""
 
@@ -68,6 +71,17 @@ class Structure:
         while source.kind == "move" and len(source.inputs) == 1:
             source = self.graph.nodes[source.inputs[0]]
         return source
+
+    def is_data(self, node: Node) -> bool:
+        """Whether a signal is the user's data, or made of them without weights and norms: rescaled, shifted, cut."""
+        waiting, seen = [node.index], {node.index}
+        while waiting:
+            made = self.graph.nodes[waiting.pop()]
+            if made.parameters or not (made.kind == "input" or (made.kind in REWRITES and made.inputs)):
+                return False
+            waiting += [i for i in made.inputs if i not in seen]
+            seen.update(made.inputs)
+        return True
 
     def readers(self, node: Node) -> tuple[Node, ...]:
         """The nodes that read a signal, moves looked through."""

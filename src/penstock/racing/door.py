@@ -40,8 +40,9 @@ def race(
     the same numbers, whoever trains them and however often it was interrupted.
 
     Args:
-        factory: makes a new model at each call, without arguments; of a JAX model it may take a key. A function at the
-            top of a module, so that it can be sent to other processes; anything else is trained in this one.
+        factory: makes a new model of PyTorch, JAX or Keras at each call, without arguments; of a JAX model it may
+            take a key. A function at the top of a module, so that it can be sent to other processes; anything else is
+            trained in this one.
         starts: names ("default", "penstock", "he", "xavier", "orthogonal", "lsuv", "krahenbuhl", "mean_variance", any
             recipe's), recipes, plans or functions of a model; or a mapping from names of your own to these.
         data: "digits", "wine", "breast_cancer", "diabetes", "olivetti"; arrays (inputs, targets), with two more for
@@ -51,7 +52,8 @@ def race(
         learning_rates: "sweep" for five half decades that grow, for every start alike, while a best rate is at their
             edge; or the rates themselves.
         seeds: how many, or which.
-        loss: from (output, targets) to a scalar. Default: cross-entropy for whole-number targets, else the mean square.
+        loss: from (output, targets) to a scalar; or a loss of Keras's. Default: cross-entropy for whole-number
+            targets, else the mean square.
         target: training loss whose reaching is timed. Default: halfway, on a log scale, from knowing nothing to the
             best start's end.
         batch_size: rows of a batch; 64 if left out.

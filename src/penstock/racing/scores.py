@@ -6,13 +6,30 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from penstock.racing.arm import Trained
+from penstock.racing.data import Array, Kind
 
 WINDOW_SHARE = 20
 """Losses are averaged over the last steps // 20 batches before they are read: one batch's loss is noise."""
 
 LEARNT = 0.98
 """An area above this share of the ceiling is that of an arm that has learnt nothing."""
+
+
+def score_of(kind: Kind, total: float, targets: Array) -> float:
+    """Share of right answers; or R^2 = 1 - square error / variance, at most 1 and without a lower bound.
+
+    Args:
+        kind: of the targets.
+        total: right answers, or the square error, summed over all rows.
+        targets: of all rows.
+    """
+    if kind == "classes":
+        return total / targets.size
+    around = float(np.square(targets.astype(np.float64) - targets.mean(axis=0, dtype=np.float64)).sum())
+    return 1.0 - total / around if around > 0.0 else float("nan")
 
 
 def window(steps: int) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from penstock.randomness import key_for
 
 ALONE = threading.RLock()
 """Global random states are those of the whole process: one race task at a time has them."""
+
+GUARDS: list[Callable[[], AbstractContextManager[None]]] = []
+"""What adapters have entered around seeded code: their frameworks' own global states, new inside and back outside."""
 
 
 def key_of(seed: int, *words: str) -> int:
@@ -28,7 +31,10 @@ def seeded(seed: int, *words: str) -> Iterator[None]:
     random.seed(key)
     np.random.seed(key % 2**32)  # noqa: NPY002  as above
     try:
-        yield
+        with ExitStack() as stack:
+            for guard in GUARDS:
+                stack.enter_context(guard())
+            yield
     finally:
         random.setstate(others[0])
         np.random.set_state(others[1])  # noqa: NPY002  as above

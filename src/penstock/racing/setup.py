@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from penstock.errors import ArgumentError, UnsupportedError, message
-from penstock.frameworks import ADAPTERS, adapter_named
+from penstock.frameworks import ADAPTERS, adapter_named, adapter_of_model
 from penstock.racing.arm import Course, Survey, Trained
 from penstock.racing.data import ArrayData, Data, FunctionData, as_batch, ceiling_of, generator, kind_of
 from penstock.racing.engine import Crew, Field, ceiling, run, together
@@ -21,6 +21,7 @@ from penstock.racing.judge import judge
 from penstock.racing.named_data import array_data, named_data
 from penstock.racing.progress import watching
 from penstock.racing.result import RaceResult, Settings
+from penstock.racing.seeds import seeded
 from penstock.racing.start import Given, parse_starts
 from penstock.racing.survey import wants_key
 
@@ -43,7 +44,7 @@ def make_course(
     Raises:
         ArgumentError: as `penstock.race`.
     """
-    if not callable(factory) or (hasattr(factory, "named_parameters") and not isinstance(factory, type)):
+    if not callable(factory) or adapter_of_model(factory) is not None:
         raise ArgumentError(
             message(
                 f"race: factory must be a function without arguments that makes a new model; got {_named(factory)}.",
@@ -69,12 +70,11 @@ def framework_of(factory: Callable[[], Any]) -> str:
     """
     loaded = _loaded()
     if not loaded:
-        factory()  # it may import its framework itself; no random state of that framework was anybody's before
+        with seeded(0, "look"):
+            factory()  # it may import its framework itself; no random state of that framework was anybody's before
         loaded = _loaded()
     if not loaded:
-        raise UnsupportedError(
-            "race: factory must make a model of a framework that can be raced: neither PyTorch nor JAX is loaded."
-        )
+        raise UnsupportedError("race: factory must make a model of PyTorch, JAX or Keras; none of them is loaded.")
     return loaded[0]
 
 
@@ -94,7 +94,9 @@ def surveyed(course: Course) -> tuple[Course, Survey]:
             return own, adapter_named(framework).survey_race(own)
         except UnsupportedError as error:
             refused = error
-    raise refused or UnsupportedError("race: factory must make a model of PyTorch or JAX; neither is loaded.")
+    raise refused or UnsupportedError(
+        "race: factory must make a model of PyTorch, JAX or Keras; none of them is loaded."
+    )
 
 
 def _loaded() -> list[str]:

@@ -28,6 +28,10 @@ PEERS = {
 }
 """Starts with a name of their own, and what each does."""
 
+PLANNED = {"penstock": "auto", "lsuv": "lsuv", "krahenbuhl": "krahenbuhl"}
+"""Those of them that are plans of `penstock.initialize`, and by which recipe it knows them. PyTorch has the last two
+as their papers write them; the plans scale to RMS 1 where LSUV says variance 1."""
+
 SPELLINGS = {"mean_variance_propagation": "mean_variance", "auto": "penstock", "framework": "default"}
 
 _RULES = """

@@ -26,7 +26,10 @@ def checked_shape(function: str, shape: Sequence[int]) -> tuple[int, ...]:
         sizes = (-1,)
     if any(size < 0 for size in sizes) or math.prod(sizes) >= _LARGEST:
         raise ShapeError(
-            message(f"{function}: shape must be a tuple of sizes >= 0 with less than 2**63 elements; got {shape!r}.")
+            message(
+                f"{function}: shape must be a tuple of sizes >= 0 with less than 2**63 elements; got {shape!r}.",
+                hint="shape=(256, 128)",
+            )
         )
     return sizes
 

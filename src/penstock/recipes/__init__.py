@@ -65,6 +65,13 @@ from penstock.recipes.siren import Siren
 from penstock.recipes.skew_rotations import SkewRotations
 from penstock.recipes.sparse import Sparse
 from penstock.recipes.spectral import Spectral
+from penstock.recipes.starts import (
+    clip_temperature,
+    embedding,
+    prelu_slope,
+    spline_derivative_bias,
+    zero_convolution,
+)
 from penstock.recipes.step_size import StepSize
 from penstock.recipes.truncated import TruncatedNormal
 from penstock.recipes.uniform import Uniform
@@ -114,9 +121,11 @@ __all__ = [
     "ZeroRows",
     "catalogue",
     "class_prior_bias",
+    "clip_temperature",
     "complex_glorot",
     "complex_he",
     "dirac",
+    "embedding",
     "fourier_features",
     "gaussian_poincare",
     "glorot_normal",
@@ -133,13 +142,16 @@ __all__ = [
     "kumar",
     "lecun_normal",
     "lecun_uniform",
+    "prelu_slope",
     "prior_bias",
     "random_walk_gain",
     "recipe_from_dict",
     "s4d_eigenvalues",
     "small_init",
+    "spline_derivative_bias",
     "switch_transformer",
     "wang_init",
     "xavier_normal",
     "xavier_uniform",
+    "zero_convolution",
 ]

@@ -53,8 +53,13 @@ class Blocks(Recipe):
         each = [part.moments(geometry.block(index)) for index, part in enumerate(self.parts)]
         return pooled(each, geometry.blocks)
 
+    def limit(self, geometry: Geometry) -> float:
+        """The largest of all blocks."""
+        self._fit("Blocks.limit", geometry)
+        return max(part.limit(geometry.block(index)) for index, part in enumerate(self.parts))
+
     def draw(self, geometry: Geometry, key: int, *, window: Window | None = None) -> npt.NDArray[np.float32]:
-        """Each block from `key_for(key, "block", its number)`; only those that the window touches."""
+        """Each block from `key_for(key, "block", its block_number)`; only those that the window touches."""
         self._fit("Blocks.draw", geometry)
         taken = checked_window("Blocks.draw", geometry.shape, window)
         axis = geometry.out_axes[0]
@@ -68,7 +73,7 @@ class Blocks(Recipe):
                 local[axis] = slice(start - begin, stop - begin)
                 place = [slice(None)] * len(taken)
                 place[axis] = slice(start - asked.start, stop - asked.start)
-                sub_key = key_for(key, "block", str(index))
+                sub_key = key_for(key, "block", str(geometry.block_number(index)))
                 values[tuple(place)] = part.draw(geometry.block(index), sub_key, window=tuple(local))
             begin += size
         return values

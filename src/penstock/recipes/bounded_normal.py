@@ -87,6 +87,10 @@ class BoundedNormal(Recipe):
         centre = float(density @ z)
         return Moments(self.mean + self.sigma * centre, self.sigma * math.sqrt(float(density @ (z - centre) ** 2)))
 
+    def limit(self, geometry: Geometry) -> float:
+        """The end that is farther from 0."""
+        return max(abs(self.low), abs(self.high))
+
     def draw(self, geometry: Geometry, key: int, *, window: Window | None = None) -> npt.NDArray[np.float32]:
         """Mean + sigma z with z normal between the bounds; rounding never leaves them."""
         taken = checked_window("BoundedNormal.draw", geometry.shape, window)

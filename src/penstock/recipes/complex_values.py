@@ -59,21 +59,36 @@ def draw_complex(
         return recipe.draw(geometry, key, window=window).astype(np.complex64)
     if isinstance(recipe, Orthogonal | SemiOrthogonal):
         return _unitary(recipe, geometry, key, window)
-    imaginary: Recipe
-    if isinstance(recipe, UniformBetween):
-        real = imaginary = recipe
-    elif isinstance(recipe, Normal):
-        real, imaginary = replace(recipe, sigma=recipe.sigma / math.sqrt(2)), Normal(recipe.sigma / math.sqrt(2))
-    elif isinstance(recipe, TruncatedNormal | Uniform | VarianceScaling):
-        real = imaginary = recipe.scaled(1 / math.sqrt(2))
-    else:
-        fact = f"draw_complex: {recipe.describe()} has no law for complex weights."
-        raise UnsupportedError(message(fact, hint="draw two real tensors and put them together: torch.complex(a, b)"))
+    real, imaginary = _parts(recipe)
     real_values = real.draw(geometry, key_for(key, "real"), window=window)
     values = np.empty(real_values.shape, dtype=np.complex64)
     values.real = real_values
     values.imag = imaginary.draw(geometry, key_for(key, "imaginary"), window=window)
     return values
+
+
+def check_complex(recipe: Recipe) -> None:
+    """Nothing, if there is a complex law for the recipe.
+
+    Raises:
+        UnsupportedError: if there is none.
+    """
+    if not isinstance(recipe, Constant | Identity | Orthogonal | SemiOrthogonal):
+        _parts(recipe)
+
+
+def _parts(recipe: Recipe) -> tuple[Recipe, Recipe]:
+    """The laws of the real and of the imaginary part."""
+    if isinstance(recipe, UniformBetween):
+        return recipe, recipe
+    if isinstance(recipe, Normal):
+        sigma = recipe.sigma / math.sqrt(2)
+        return replace(recipe, sigma=sigma), Normal(sigma)
+    if isinstance(recipe, TruncatedNormal | Uniform | VarianceScaling):
+        part = recipe.scaled(1 / math.sqrt(2))
+        return part, part
+    fact = f"draw_complex: {recipe.describe()} has no law for complex weights."
+    raise UnsupportedError(message(fact, hint="draw two real tensors and put them together: torch.complex(a, b)"))
 
 
 def _unitary(

@@ -44,6 +44,10 @@ class Constant(Recipe):
         """The value, and 0."""
         return Moments(self.value, 0.0)
 
+    def limit(self, geometry: Geometry) -> float:
+        """The value's magnitude."""
+        return abs(self.value)
+
     def draw(self, geometry: Geometry, key: int, *, window: Window | None = None) -> npt.NDArray[np.float32]:
         """The value everywhere; the key plays no part."""
         taken = checked_window("Constant.draw", geometry.shape, window)

@@ -54,6 +54,11 @@ class ConvolutionOrthogonal(Structured):
         size = math.prod(geometry.shape)
         return Moments(0.0, self.gain / math.sqrt(rows * taps(geometry)) if size else 0.0)
 
+    def whole_limit(self, geometry: Geometry) -> float:
+        """The gain: an element is a mean over frequencies, at each of which all singular values are the gain."""
+        _rows("ConvolutionOrthogonal.limit", geometry)
+        return self.gain
+
     def whole(self, geometry: Geometry, key: int) -> npt.NDArray[np.floating]:
         """The rotation, then one factor after the other, axis by axis."""
         _rows("ConvolutionOrthogonal.draw", geometry)

@@ -58,6 +58,10 @@ class DeltaOrthogonal(Structured):
         size = rows * taps(geometry)
         return Moments(0.0, self._factor(rows, inputs) / math.sqrt(size) if size and inputs else 0.0)
 
+    def whole_limit(self, geometry: Geometry) -> float:
+        """The singular values, which no element exceeds."""
+        return self._factor(*_sizes("DeltaOrthogonal.limit", geometry))
+
     def whole(self, geometry: Geometry, key: int) -> npt.NDArray[np.floating]:
         """The centre taps from the key's rotations."""
         rows, inputs = _sizes("DeltaOrthogonal.draw", geometry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import replace
 from typing import Self
@@ -19,7 +20,10 @@ from penstock.recipes.recipe import Moments, Recipe, finite, pooled
 
 
 class GateBias(Recipe):
-    """A fused bias of equal blocks: v on the gate that remembers, -v on the one that writes, 0 on all others."""
+    """A fused bias of equal blocks: v on the gate that remembers, -v on the one that writes, 0 on all others.
+
+    Of two biases that are kept one below the other, (2, gates * units), the first one has the values: they are added.
+    """
 
     __slots__ = ()
     gates: int
@@ -39,18 +43,26 @@ class GateBias(Recipe):
         blocks[self.remember] = Moments(mean, std)
         if self.write is not None:
             blocks[self.write] = Moments(-mean, std)
-        return pooled(blocks, (hidden,) * self.gates)
+        sizes = (hidden,) * self.gates
+        if len(geometry.shape) > 1:
+            blocks, sizes = [*blocks, Moments(0.0, 0.0)], (*sizes, math.prod(geometry.shape) - sum(sizes))
+        return pooled(blocks, sizes)
+
+    def limit(self, geometry: Geometry) -> float:
+        """That of v."""
+        return self.law(self._hidden("limit", geometry)).limit(geometry)
 
     def draw(self, geometry: Geometry, key: int, *, window: Window | None = None) -> npt.NDArray[np.float32]:
         """One value a unit, from the key, laid into its blocks."""
         hidden = self._hidden("draw", geometry)
-        (taken,) = checked_window(f"{type(self).__name__}.draw", geometry.shape, window)
+        taken = checked_window(f"{type(self).__name__}.draw", geometry.shape, window)
         values = np.zeros(geometry.shape, dtype=np.float32)
+        first = values.reshape(-1, geometry.shape[-1])[0]
         drawn = self.law(hidden).draw(Geometry((hidden,)), key)
-        values[self.remember * hidden : (self.remember + 1) * hidden] = drawn
+        first[self.remember * hidden : (self.remember + 1) * hidden] = drawn
         if self.write is not None:
-            values[self.write * hidden : (self.write + 1) * hidden] = -drawn
-        return values[taken.start : taken.stop].copy()
+            first[self.write * hidden : (self.write + 1) * hidden] = -drawn
+        return values[tuple(slice(part.start, part.stop) for part in taken)].copy()
 
     def scaled(self, factor: float) -> Self:
         """The same with factor * gain."""
@@ -72,11 +84,11 @@ class GateBias(Recipe):
             )
 
     def _hidden(self, method: str, geometry: Geometry) -> int:
-        if len(geometry.shape) != 1 or geometry.shape[0] % self.gates:
+        if geometry.shape[:-1] not in ((), (2,)) or not geometry.shape or geometry.shape[-1] % self.gates:
             raise ShapeError(
                 message(
                     f"{type(self).__name__}.{method}: a bias of {self.gates} equal blocks is needed; "
                     f"got shape {geometry.shape}."
                 )
             )
-        return geometry.shape[0] // self.gates
+        return geometry.shape[-1] // self.gates

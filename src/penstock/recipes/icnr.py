@@ -56,6 +56,10 @@ class Icnr(Recipe):
         """Those of the kernels without their copies."""
         return self.base.moments(self._small("Icnr.moments", geometry))
 
+    def limit(self, geometry: Geometry) -> float:
+        """That of the kernels without their copies."""
+        return self.base.limit(self._small("Icnr.limit", geometry))
+
     def draw(self, geometry: Geometry, key: int, *, window: Window | None = None) -> npt.NDArray[np.float32]:
         """The kernels that the window touches, then their copies."""
         small = self._small("Icnr.draw", geometry)

@@ -54,6 +54,10 @@ class Identity(Recipe):
         share = sum(_ones(part) for part in parts) / size
         return Moments(self.gain * share, abs(self.gain) * math.sqrt(share * (1.0 - share)))
 
+    def limit(self, geometry: Geometry) -> float:
+        """The gain's magnitude."""
+        return abs(self.gain)
+
     def draw(self, geometry: Geometry, key: int, *, window: Window | None = None) -> npt.NDArray[np.float32]:
         """The identity; the key plays no part."""
         if geometry.blocks:

@@ -57,6 +57,10 @@ class LooksLinear(Structured):
         """0 and the standard deviation of W_0."""
         return Moments(0.0, Orthogonal(self.gain).std(self._quarter("LooksLinear.moments", geometry)))
 
+    def whole_limit(self, geometry: Geometry) -> float:
+        """That of W_0."""
+        return Orthogonal(self.gain).limit(self._quarter("LooksLinear.limit", geometry))
+
     def whole(self, geometry: Geometry, key: int) -> npt.NDArray[np.floating]:
         """W_0 from the key, then its mirror images."""
         function = "LooksLinear.draw"

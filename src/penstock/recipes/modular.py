@@ -55,6 +55,12 @@ class Modular(Structured):
         inputs = columns // size
         return Moments(0.0, self._factor(rows, inputs, size) / math.sqrt(max(rows, inputs)))
 
+    def whole_limit(self, geometry: Geometry) -> float:
+        """The singular values of one tap, which no element exceeds."""
+        _, _, rows, columns = matrix_stack("Modular.limit", geometry)
+        size = taps(geometry)
+        return self._factor(rows, columns // size, size) if rows and columns else 0.0
+
     def whole(self, geometry: Geometry, key: int) -> npt.NDArray[np.floating]:
         """One rotation for each tap of each group."""
         stacked, groups, rows, columns = matrix_stack("Modular.draw", geometry)

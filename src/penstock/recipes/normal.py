@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -42,6 +43,10 @@ class Normal(Recipe):
     def moments(self, geometry: Geometry) -> Moments:
         """The mean and sigma."""
         return Moments(self.mean, self.sigma)
+
+    def limit(self, geometry: Geometry) -> float:
+        """Infinite; values drawn end at 6.4 sigma from the mean."""
+        return math.inf if self.sigma else abs(self.mean)
 
     def draw(self, geometry: Geometry, key: int, *, window: Window | None = None) -> npt.NDArray[np.float32]:
         """Values mean + sigma z, with tails out to 6.3 sigma."""

@@ -49,6 +49,12 @@ class OfUniform(Recipe):
         mean = float(weight @ values)
         return Moments(self.gain * mean, self.gain * float(np.sqrt(weight @ (values - mean) ** 2)))
 
+    def limit(self, geometry: Geometry) -> float:
+        """The quantile at either end; infinite where a logarithm has its pole."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ends = np.abs(self.quantile(np.array([0.0, 1.0])))
+        return abs(self.gain) * float(ends.max()) if self.gain else 0.0
+
     def draw(self, geometry: Geometry, key: int, *, window: Window | None = None) -> npt.NDArray[np.float32]:
         """The quantile function of uniform values, computed in float64 and rounded once."""
         raw = fill("uniform", geometry.shape, key, window=window)

@@ -66,6 +66,13 @@ class Orthogonal(Recipe):
         fan_in = geometry.fans.fan_in
         return Moments(0.0, self.gain / math.sqrt(fan_in) if fan_in else 0.0)
 
+    def limit(self, geometry: Geometry) -> float:
+        """The largest singular value, which no element exceeds: std sqrt(longer side of one matrix)."""
+        if geometry.blocks:
+            return Blocks((self,) * len(geometry.blocks)).limit(geometry)
+        _, _, rows, columns = matrix_stack("Orthogonal.limit", geometry)
+        return self.std(geometry) * math.sqrt(max(rows, columns))
+
     def draw(self, geometry: Geometry, key: int, *, window: Window | None = None) -> npt.NDArray[np.float32]:
         """Reflections drawn from the key's stream, multiplied, then the window cut out.
 

@@ -55,6 +55,10 @@ class PerBlock(Recipe):
         self._fit("PerBlock.moments", geometry)
         return pooled([Moments(value, 0.0) for value in self.values], self.sizes)
 
+    def limit(self, geometry: Geometry) -> float:
+        """The largest magnitude of the values."""
+        return max(abs(value) for value in self.values)
+
     def draw(self, geometry: Geometry, key: int, *, window: Window | None = None) -> npt.NDArray[np.float32]:
         """The values; the key plays no part."""
         self._fit("PerBlock.draw", geometry)

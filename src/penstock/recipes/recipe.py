@@ -73,6 +73,10 @@ class Recipe(ABC):
         """Standard deviation of one element, in the unit of the values."""
         return self.moments(geometry).std
 
+    def limit(self, geometry: Geometry) -> float:
+        """The largest magnitude that an element can have, in exact arithmetic; infinite for a law without an end."""
+        return math.inf
+
     def rms(self, geometry: Geometry) -> float:
         """Root mean square of the elements: sqrt(mean^2 + std^2)."""
         return math.hypot(*self.moments(geometry))
@@ -98,6 +102,19 @@ def finite(function: str, argument: str, value: object, *, at_least: float = -ma
         bound = "" if at_least == -math.inf else f" >= {at_least:g}"
         raise ArgumentError(message(f"{function}: {argument} must be a finite number{bound}; got {value!r}."))
     return float(value)
+
+
+def needs_axes(recipe: Recipe) -> bool:
+    """Whether a recipe suits weights with inputs and outputs, and no vector."""
+
+    def suits(geometry: Geometry) -> bool:
+        try:
+            recipe.moments(geometry)
+        except ArgumentError:
+            return False
+        return True
+
+    return not suits(Geometry((4,))) and suits(Geometry((4, 4), in_axes=(0,), out_axes=(1,)))
 
 
 def pooled(moments: list[Moments], sizes: tuple[int, ...]) -> Moments:

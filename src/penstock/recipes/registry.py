@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from penstock.errors import ArgumentError, closest, message
-from penstock.recipes import named, poincare, random_walk
+from penstock.recipes import named, poincare, random_walk, starts
 from penstock.recipes.bilinear import Bilinear
 from penstock.recipes.blocks import Blocks
 from penstock.recipes.bounded_normal import BoundedNormal
@@ -100,6 +100,7 @@ RECIPES: dict[str, type[Recipe]] = {
 
 _FUNCTIONS = (
     *named.ENTRIES,
+    *starts.ENTRIES,
     *random_walk.ENTRIES,
     *poincare.ENTRIES,
     *recurrent.ENTRIES,

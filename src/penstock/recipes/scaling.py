@@ -13,7 +13,7 @@ import numpy.typing as npt
 from penstock.errors import ArgumentError, closest, message
 from penstock.geometry import Fans, Geometry
 from penstock.randomness import Distribution, Window, fill
-from penstock.randomness.transforms import TRUNCATED_STD, UNIFORM_STD
+from penstock.randomness.transforms import TRUNCATED_CUT, TRUNCATED_STD, UNIFORM_STD
 from penstock.recipes.recipe import Moments, Recipe, finite
 
 Mode = Literal["fan_in", "fan_out", "fan_avg", "fan_geo"]
@@ -26,6 +26,7 @@ _MEANS: dict[str, Callable[[Fans], float]] = {
 }
 # Standard deviation of the raw values of each distribution.
 _RAW_STD: dict[str, float] = {"normal": 1.0, "truncated_normal": TRUNCATED_STD, "uniform": UNIFORM_STD}
+_RAW_LIMIT: dict[str, float] = {"normal": math.inf, "truncated_normal": TRUNCATED_CUT, "uniform": 1.0}
 
 
 @final
@@ -69,6 +70,11 @@ class VarianceScaling(Recipe):
         """0 and gain / sqrt(fan)."""
         fan = _MEANS[self.mode](geometry.fans)
         return Moments(0.0, self.gain / math.sqrt(fan) if fan else 0.0)
+
+    def limit(self, geometry: Geometry) -> float:
+        """Of the uniform law sqrt(3) std, of the truncated one 2 std / 0.8796; else infinite."""
+        std = self.std(geometry)
+        return std / _RAW_STD[self.distribution] * _RAW_LIMIT[self.distribution] if std else 0.0
 
     def draw(self, geometry: Geometry, key: int, *, window: Window | None = None) -> npt.NDArray[np.float32]:
         """Independent values with the standard deviation of `moments`."""

@@ -52,6 +52,11 @@ class SemiOrthogonal(Recipe):
         _, _, rows, columns = matrix_stack("SemiOrthogonal.moments", geometry)
         return Moments(0.0, self.gain / math.sqrt(max(rows, columns, 1)))
 
+    def limit(self, geometry: Geometry) -> float:
+        """The singular values, which no element exceeds: gain."""
+        self.moments(geometry)
+        return self.gain
+
     def draw(self, geometry: Geometry, key: int, *, window: Window | None = None) -> npt.NDArray[np.float32]:
         """`Orthogonal`'s matrix with another constant."""
         if geometry.blocks:

@@ -62,6 +62,10 @@ class Siren(Recipe):
         """0 and bound / sqrt(3)."""
         return Moments(0.0, self.bound(geometry) * UNIFORM_STD)
 
+    def limit(self, geometry: Geometry) -> float:
+        """The bound."""
+        return self.bound(geometry)
+
     def draw(self, geometry: Geometry, key: int, *, window: Window | None = None) -> npt.NDArray[np.float32]:
         """Bound times a value uniform on (-1, 1)."""
         return fill("uniform", geometry.shape, key, window=window, scale=self.bound(geometry))

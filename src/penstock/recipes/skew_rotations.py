@@ -63,6 +63,11 @@ class SkewRotations(Structured):
         share = 2 * (side // 2) / side**2 if side else 0.0
         return Moments(0.0, abs(self.gain) * _STD[self.law] * math.sqrt(share))
 
+    def whole_limit(self, geometry: Geometry) -> float:
+        """The largest s: pi (henaff) or tan(pi / 4) = 1 (cayley), times the gain."""
+        _side("SkewRotations.limit", geometry)
+        return abs(self.gain) * (math.pi if self.law == "henaff" else 1.0)
+
     def whole(self, geometry: Geometry, key: int) -> npt.NDArray[np.float64]:
         """The matrix in float64."""
         side = _side("SkewRotations.draw", geometry)

@@ -48,6 +48,10 @@ class Spectral(Recipe):
             return Moments(0.0, 0.0)
         return Moments(0.0, self.gain / math.sqrt(fans.fan_in) * min(1.0, math.sqrt(fans.fan_out / fans.fan_in)))
 
+    def limit(self, geometry: Geometry) -> float:
+        """Infinite; values drawn end at 6.4 std."""
+        return math.inf if self.std(geometry) else 0.0
+
     def draw(self, geometry: Geometry, key: int, *, window: Window | None = None) -> npt.NDArray[np.float32]:
         """Independent normal values."""
         return fill("normal", geometry.shape, key, window=window, scale=self.std(geometry))

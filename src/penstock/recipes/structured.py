@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import fields, replace
 from typing import Self
@@ -38,6 +39,16 @@ class Structured(Recipe):
             return Blocks((self,) * len(geometry.blocks)).moments(geometry)
         return self.whole_moments(geometry)
 
+    def limit(self, geometry: Geometry) -> float:
+        """That of the whole, or the largest of all fused blocks."""
+        if geometry.blocks:
+            return Blocks((self,) * len(geometry.blocks)).limit(geometry)
+        return self.whole_limit(geometry)
+
+    def whole_limit(self, geometry: Geometry) -> float:
+        """The largest magnitude in a parameter without fused blocks; infinite where there is none."""
+        return math.inf
+
     def draw(self, geometry: Geometry, key: int, *, window: Window | None = None) -> npt.NDArray[np.float32]:
         """The whole parameter, rounded to float32, then the window cut out."""
         taken = checked_window(f"{type(self).__name__}.draw", geometry.shape, window)
@@ -65,6 +76,10 @@ class Fixed(Structured):
         """Exact moments over all elements."""
         values = self.whole(geometry, 0).astype(np.float64)
         return Moments(float(values.mean()), float(values.std())) if values.size else Moments(0.0, 0.0)
+
+    def whole_limit(self, geometry: Geometry) -> float:
+        """The largest magnitude of its values."""
+        return float(np.abs(self.whole(geometry, 0)).max(initial=0.0))
 
 
 def described(recipe: Recipe) -> str:

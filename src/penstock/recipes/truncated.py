@@ -52,6 +52,10 @@ class TruncatedNormal(Recipe):
         """0 and sigma."""
         return Moments(0.0, self.sigma)
 
+    def limit(self, geometry: Geometry) -> float:
+        """The cut: 2 sigma / 0.8796."""
+        return self.bound
+
     def draw(self, geometry: Geometry, key: int, *, window: Window | None = None) -> npt.NDArray[np.float32]:
         """Sigma / 0.8796 times a normal value cut at +-2."""
         return fill("truncated_normal", geometry.shape, key, window=window, scale=self.sigma / TRUNCATED_STD)

@@ -41,6 +41,10 @@ class Uniform(Recipe):
         """0 and bound / sqrt(3)."""
         return Moments(0.0, self.bound * UNIFORM_STD)
 
+    def limit(self, geometry: Geometry) -> float:
+        """The bound."""
+        return self.bound
+
     def draw(self, geometry: Geometry, key: int, *, window: Window | None = None) -> npt.NDArray[np.float32]:
         """Bound times a value uniform on (-1, 1)."""
         return fill("uniform", geometry.shape, key, window=window, scale=self.bound)

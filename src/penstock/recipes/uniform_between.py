@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,10 @@ class UniformBetween(Recipe):
         """The middle, and (high - low) / sqrt(12)."""
         return Moments((self.low + self.high) / 2, (self.high - self.low) / 2 * UNIFORM_STD)
 
+    def limit(self, geometry: Geometry) -> float:
+        """The end that is farther from 0."""
+        return max(abs(self.low), abs(self.high))
+
     def draw(self, geometry: Geometry, key: int, *, window: Window | None = None) -> npt.NDArray[np.float32]:
         """The middle plus half the width times a value uniform on (-1, 1)."""
         scale, shift, clip = self.affine()
@@ -84,6 +88,30 @@ class UniformBetween(Recipe):
     def describe(self) -> str:
         """E.g. "uniform(0 to 1)"."""
         return f"uniform({self.low:.4g} to {self.high:.4g})"
+
+
+def rounded(recipe: Recipe, values: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """A recipe's values in another type; of a uniform law none is rounded to the end that is left out.
+
+    Examples:
+        >>> law = UniformBetween(0.0, 1.0)
+        >>> values = np.array([0.5, 1.0 - 2.0**-24], np.float32)
+        >>> values.astype(np.float16).tolist(), rounded(law, values, np.dtype(np.float16)).tolist()
+        ([0.5, 1.0], [0.5, 0.99951171875])
+    """
+    made = values.astype(dtype, copy=False)
+    end = open_end(recipe, dtype)
+    return made if end is None else np.minimum(made, end)
+
+
+def open_end(recipe: Recipe, dtype: np.dtype[Any]) -> npt.NDArray[Any] | None:
+    """The largest value of a half type below a uniform law's `high`; None where rounding cannot reach `high`."""
+    if not isinstance(recipe, UniformBetween) or dtype.itemsize > 2:
+        return None
+    end = np.asarray(recipe.high).astype(dtype)
+    if not float(end) >= recipe.high > recipe.low:
+        return end
+    return np.asarray(np.nextafter(end, np.asarray(-np.inf).astype(dtype)))
 
 
 def float32_at_least(value: float) -> np.float32:

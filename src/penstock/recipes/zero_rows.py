@@ -57,6 +57,10 @@ class ZeroRows(Recipe):
         zero = len(self.rows)
         return pooled([self.part.moments(geometry), Moments(0.0, 0.0)], (size - zero, zero))
 
+    def limit(self, geometry: Geometry) -> float:
+        """That of the part."""
+        return self.part.limit(geometry)
+
     def draw(self, geometry: Geometry, key: int, *, window: Window | None = None) -> npt.NDArray[np.float32]:
         """The part's values from the same key, then the zeros."""
         axis = self.axis(geometry)

@@ -12,9 +12,10 @@ from torch import nn
 from penstock.checks.registry import find
 from penstock.planning.build import build_plan
 from penstock.planning.corrected import calibrated, surprises, unreached
+from penstock.planning.initialization import Initialization
 from penstock.planning.learning_rate import wanted_optimizers
 from penstock.planning.named.choose import RecipeChoice, check_recipe
-from penstock.planning.plan import Initialization, Plan
+from penstock.planning.plan import Plan
 from penstock.report.report import Report
 from penstock.torch.calibrate import calibrate
 from penstock.torch.check import check, measure

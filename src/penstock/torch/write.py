@@ -13,6 +13,7 @@ from penstock.ledger.book import Ledger
 from penstock.planning.plan import Entry, Plan
 from penstock.randomness import key_for
 from penstock.torch.init import write
+from penstock.torch.init.shards import is_dtensor
 from penstock.torch.materialize.records import ledger_of
 
 
@@ -42,9 +43,10 @@ def draw(plan: Plan, model: nn.Module, *, seed: int) -> None:
 def draw_entry(entry: Entry, parameter: torch.Tensor, seed: int) -> None:
     """Write one parameter's values where it lies, if its entry draws any."""
     if entry.recipe is not None:
-        tensor, geometry = parameter.detach(), entry.geometry
+        # Detaching a DTensor costs more than a small shard's values, and what is written is its local part anyway.
+        tensor, geometry = parameter if is_dtensor(parameter) else parameter.detach(), entry.geometry
         if geometry.order:  # written through a view whose axes are in the order that the elements are numbered in
-            tensor, geometry = tensor.permute(geometry.order), geometry.laid_out()
+            tensor, geometry = parameter.detach().permute(geometry.order), geometry.laid_out()
         write.write("Plan.apply", tensor, entry.recipe, geometry, None, key=key_for(seed, entry.key_name))
 
 

@@ -175,7 +175,7 @@ def _moments(x: Floats, batch_size: int | None) -> tuple[float, float, float | N
         mean = float(x.mean(dtype=np.float64 if x.size < _BLOCK else None))
     if rows is None or batch_size is None:
         return mean, rms_of(x), None
-    squares = np.array([sum_of_squares(row) for row in rows])
+    squares = _squares_of_rows(rows)
     rms = math.sqrt(float(squares.sum()) / x.size)
     live = int(np.count_nonzero(squares > 0.0))
     if live < 2 or not math.isfinite(rms):
@@ -191,6 +191,18 @@ def _moments(x: Floats, batch_size: int | None) -> tuple[float, float, float | N
         safe = np.isfinite(lengths.astype(x.dtype)).all()
         total = lengths.astype(x.dtype) @ rows if safe else lengths @ rows.astype(np.float64)
     return mean, rms, (sum_of_squares(total) - live) / (live * (live - 1))
+
+
+def _squares_of_rows(rows: Floats) -> npt.NDArray[np.float64]:
+    """Sum of squares of each row: all rows at once where float32 holds them, for most are short and many."""
+    if rows.shape[1] > _BLOCK:
+        return np.array([sum_of_squares(row) for row in rows])
+    with np.errstate(all="ignore"):
+        squares = np.matmul(rows[:, None, :], rows[:, :, None]).reshape(-1).astype(np.float64)
+        held = np.isfinite(squares) & (squares > SMALL**2 * rows.shape[1])
+    for place in np.flatnonzero(~held):
+        squares[place] = sum_of_squares(rows[place])
+    return squares
 
 
 def _by_input(x: Floats, batch_size: int | None) -> Floats | None:

@@ -39,6 +39,7 @@ class Held:
         grad_rms: RMS of its gradient; None where none came.
         trainable: requires a gradient.
         ties: other names of it.
+        cell: kind and part of the recurrent cell that it belongs to, as declared.
     """
 
     values: Any
@@ -48,6 +49,7 @@ class Held:
     grad_rms: float | None = None
     trainable: bool = True
     ties: tuple[str, ...] = ()
+    cell: str = ""
 
 
 Measure = Callable[[str, Any, Range, Geometry | None], ParameterStats]
@@ -80,6 +82,7 @@ def measure_parameters(
             uses=len(users),
             trainable=one.trainable,
             ties=one.ties,
+            cell=one.cell,
         )
     return _with_twins(made, held, equal)
 

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 import penstock.jax as pj
+import penstock.numpy
 from penstock.geometry import Geometry
 from penstock.jax import transforms
 from penstock.jax.words import _linear_index, element_words, philox4x32
@@ -65,9 +66,48 @@ def test_every_law(recipe):
     init, shape = pj.initializer(recipe), (60, 128)
     expected = recipe.draw(Geometry(shape, in_axes=(0,), out_axes=(1,)), KEY)
     assert_same_bits(init(pj.key(3, "w"), shape), expected)
+    assert_same_bits(jax.jit(lambda key: init(key, shape))(pj.key(3, "w")), expected)
     # A key that is known to the compiler lets it fold what it can.
     assert_same_bits(jax.jit(lambda: init(pj.key(3, "w"), shape))(), expected)
     assert (np.asarray(init(pj.key(4, "w"), shape)).tobytes() == expected.tobytes()) == isinstance(recipe, Identity)
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="values for other devices are made on them")
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, jnp.bfloat16], ids=["float32", "float16", "bfloat16"])
+def test_a_call_outside_of_jit_compiles_nothing_and_has_the_bits_of_the_compiled_one(monkeypatch, dtype):
+    inits = [pj.normal(1e-3), pj.uniform(0.01), pj.truncated_normal(0.02, lower=-1.0), pj.he_uniform()]
+    key, shape = pj.key(3, "w"), (61, 17)
+    compiled = jax.jit(lambda key: [init(key, shape, dtype) for init in inits])(key)
+
+    def raising(*args, **kwargs):
+        raise AssertionError("compiled")
+
+    # `penstock.jax.initializer` is the function of this name.
+    monkeypatch.setattr(sys.modules["penstock.jax.initializer"], "_drawn", raising)
+    for init, expected in zip(inits, compiled, strict=True):
+        assert_same_bits(init(key, shape, dtype), np.asarray(expected))
+    # Control: what is traced is compiled, and no large constant is put into the program instead.
+    for traced in (
+        lambda: jax.eval_shape(lambda: inits[0](key, shape)),
+        lambda: jax.jit(inits[0], static_argnums=1)(key, shape),
+    ):
+        with pytest.raises(AssertionError, match="compiled"):
+            traced()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, jnp.bfloat16], ids=["float16", "bfloat16"])
+@pytest.mark.parametrize("low", [0.0, -0.25])
+def test_uniform_never_reaches_its_end_in_half_types_and_has_numpys_bits(dtype, low):
+    init, shape = pj.initializer(UniformBetween(low, 1.0)), (100_000,)
+    expected = penstock.numpy.uniform(shape, dtype, rng=3, name="w", low=low)
+    assert float(expected.max()) < 1.0
+    # Control: rounding alone reaches it.
+    assert float(UniformBetween(low, 1.0).draw(Geometry(shape), KEY).astype(dtype).max()) == 1.0
+    assert_same_bits(init(pj.key(3, "w"), shape, dtype), expected)
+    assert_same_bits(jax.jit(lambda key: init(key, shape, dtype))(pj.key(3, "w")), expected)
+    shapes = {"w": jax.ShapeDtypeStruct(shape, dtype)}
+    assert_same_bits(pj.materialize(shapes, None, {"w": init}, 3)["w"], expected)
+    assert_same_bits(jax.jit(lambda: pj.materialize(shapes, None, {"w": init}, 3))()["w"], expected)
 
 
 @pytest.mark.parametrize("distribution", ["uniform", "normal", "truncated_normal"])

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax.nn import initializers as theirs
 
 import penstock.jax as pj
-from penstock import ArgumentError, ShapeError
+from penstock import ArgumentError, ShapeError, UnsupportedError
 from penstock.randomness import fill
 from penstock.recipes import Normal
 
@@ -48,6 +48,24 @@ def test_shape_and_type(name, dtype):
         assert (told.shape, told.dtype) == ((3, 2), dtype)
     assert jax.eval_shape(lambda key: factory(dtype=dtype)(key, (3, 2)), KEY).dtype == dtype
     assert jax.eval_shape(lambda key: factory()(key, (3, 2)), KEY).dtype == jnp.float32
+
+
+ANY_SHAPE = [(2,), (2, 2), (2, 3), (3, 2), (2, 3, 4), (4, 3, 2), (2, 3, 4, 5)]
+ANY_TYPE = [jnp.float16, jnp.bfloat16, jnp.float32, jnp.complex64]
+
+
+@pytest.mark.parametrize("name", [*FACTORIES, "delta_orthogonal"])
+def test_every_shape_and_type_of_jax_own_tests(name):
+    """The records of jax/tests/nn_test.py, called, and with the type given to the factory."""
+    factory = FACTORIES.get(name, pj.delta_orthogonal)
+    least, most = {"orthogonal": (2, 2), "delta_orthogonal": (4, 4)}.get(
+        name, (1, 4) if name in ("uniform", "normal", "truncated_normal") else (2, 4)
+    )
+    for shape in (shape for shape in ANY_SHAPE if least <= len(shape) <= most):
+        for dtype in ANY_TYPE[: -1 if name == "delta_orthogonal" else None]:
+            for drawn in (factory()(jax.random.PRNGKey(0), shape, dtype), factory(dtype=dtype)(KEY, shape)):
+                assert (drawn.shape, drawn.dtype) == (shape, dtype)
+                assert np.isfinite(np.asarray(drawn, np.complex64)).all()
 
 
 @pytest.mark.parametrize("name", FANS)
@@ -209,8 +227,14 @@ def test_bad_input():
         pj.normal()(KEY, (3, -1))
     with pytest.raises(ShapeError, match="every axis must be named once"):
         pj.he_normal(in_axis=(0, 1), out_axis=1)(KEY, (3, 4))
-    with pytest.raises(ShapeError, match="input and an output axis"):
+    with pytest.raises(ShapeError, match=r"shape must have the axes .* for semi_orthogonal\(gain=1\); got \(3,\)"):
         pj.orthogonal()(KEY, (3,))
+    with pytest.raises(ShapeError, match="out_axis=4"):
+        pj.orthogonal(column_axis=4)(KEY, (3, 3))
+    with pytest.raises(UnsupportedError, match=r"delta_orthogonal.* has no law for complex weights"):
+        pj.delta_orthogonal()(KEY, (3, 3, 4, 6), jnp.complex64)
+    with pytest.raises(ArgumentError, match="truncated_normal: stddev must be positive and lower less than upper"):
+        pj.truncated_normal(0.02, lower=2.0, upper=1.0)
     with pytest.raises(ArgumentError, match=r"penstock\.jax\.initializer"):
         pj.initializer("he_normal")  # pyright: ignore[reportArgumentType]
 

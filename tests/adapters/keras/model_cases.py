@@ -15,6 +15,7 @@ import family_cases
 import keras
 import numpy as np
 import pytest
+import recurrent_cases
 from keras import layers, ops
 
 import penstock
@@ -514,9 +515,11 @@ def case_other_backends_are_refused():
     assert penstock.fans(model).fan_in == 4.0
 
 
-CASES = family_cases.CASES | {
-    name.removeprefix("case_"): case for name, case in list(globals().items()) if name.startswith("case_")
-}
+CASES = (
+    family_cases.CASES
+    | recurrent_cases.CASES
+    | {name.removeprefix("case_"): case for name, case in list(globals().items()) if name.startswith("case_")}
+)
 if BACKEND == "tensorflow":
     import tensorflow_cases
 

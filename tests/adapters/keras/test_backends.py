@@ -26,7 +26,7 @@ def cases_of(*scripts: Path) -> list[str]:
 
 
 CASES = cases_of(SCRIPT, SCRIPT.with_name("promise_cases.py"))
-MODEL_CASES = cases_of(MODELS, SCRIPT.with_name("family_cases.py"))
+MODEL_CASES = cases_of(MODELS, *(SCRIPT.with_name(f"{part}_cases.py") for part in ("family", "recurrent")))
 OWN_CASES = cases_of(SCRIPT.with_name("tensorflow_cases.py"))
 FAMILIES = ("mlp", "cnn", "resnet", "transformer", "lstm", "separable", "tied", "gated")
 SOURCE = Path(__file__).parents[3] / "src"

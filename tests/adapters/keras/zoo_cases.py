@@ -3,7 +3,8 @@
     KERAS_BACKEND=torch python tests/adapters/keras/zoo_cases.py MobileNetV2 MobileNetV2:broken
 
 Not collected by pytest: `test_zoo.py` runs it for some models, `benchmarks/applications.py` for all of them. Weights
-are random (nothing is downloaded), inputs as small as the model takes.
+are random (nothing is downloaded). Pictures are as small as the model takes, and reach it as its users' do: pixels of 0
+to 255 through the `preprocess_input` of its family, which leaves them as they are where the model rescales them itself.
 """
 
 from __future__ import annotations
@@ -40,8 +41,20 @@ def build(name: str) -> tuple[keras.Model, np.ndarray]:
         except ValueError as error:
             refused = error
             continue
-        return model, np.random.default_rng(0).standard_normal((BATCH, size, size, 3)).astype("float32")
+        family = sys.modules[getattr(keras.applications, name).__module__]
+        return model, family.preprocess_input(pictures(size))
     raise ValueError(f"{name}: {refused}")
+
+
+def pictures(size: int) -> np.ndarray:
+    """Pixels of 0 to 255, shape (BATCH, size, size, 3): patches of all sizes, as photographs have them."""
+    generator = np.random.default_rng(0)
+    total = np.zeros((BATCH, size, size, 3))
+    for patch in (1, 2, 4, 8, 16, 32):
+        few = -(-size // patch)
+        colours = generator.standard_normal((BATCH, few, few, 3))
+        total += colours.repeat(patch, axis=1).repeat(patch, axis=2)[:, :size, :size]
+    return np.clip(127.5 + 30.0 * total, 0.0, 255.0).astype("float32")
 
 
 def blow_up(model: keras.Model) -> str:

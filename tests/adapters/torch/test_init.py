@@ -94,6 +94,24 @@ def test_law_of_trunc_normal_within_its_bounds(mean, std, a, b, dtype):
     assert values.unique().numel() > 0.9 * SIZE or b - a == 0.5
 
 
+def test_trunc_normal_of_a_generator_is_that_of_the_default_one_in_the_same_state():
+    ours = init.trunc_normal_(torch.empty(5), generator=torch.Generator().manual_seed(42))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(42)
+        assert torch.equal(ours, init.trunc_normal_(torch.empty(5)))
+        assert not torch.equal(ours, init.trunc_normal_(torch.empty(5)))
+
+
+def test_trunc_normal_of_a_narrow_interval_in_float16():
+    values = init.trunc_normal_(torch.empty(10_000, dtype=torch.float16), a=2.0, b=3.0, seed=3)
+    assert values.min() >= 2
+    assert values.max() <= 3
+    # Steps of 2^-9 near 2 hold at most half a step times the density, 0.002, beside a standard error of 0.01.
+    assert_law(values.float(), truncated(0.0, 1.0, 2.0, 3.0))
+    with pytest.raises(AssertionError, match="sqrt"):
+        assert_law(2 + 0.9 * (values.float() - 2), truncated(0.0, 1.0, 2.0, 3.0))
+
+
 @pytest.mark.parametrize("dtype", HALF)
 def test_trunc_normal_in_half_types(dtype):
     values = init.trunc_normal_(torch.empty(10_000, dtype=dtype), seed=4)
@@ -133,7 +151,7 @@ def test_eye(shape, dtype):
 @pytest.mark.parametrize("dims", [1, 3])
 def test_eye_and_sparse_want_two_dimensions(dims):
     for function in (init.eye_, lambda t: init.sparse_(t, 0.5)):
-        with pytest.raises(ValueError, match="tensor must have 2 dimensions; got"):
+        with pytest.raises(ValueError, match=r"tensor must have 2 dimensions; got .*\nHint: init\."):
             function(torch.zeros((2,) * dims))
 
 
@@ -279,10 +297,28 @@ def test_private_fans_are_there_too():
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda t: init.normal_(t, std=-1.0), "sigma must be a finite number >= 0; got -1"),
-        (lambda t: init.normal_(t, std=math.nan), "sigma must be a finite number >= 0; got nan"),
-        (lambda t: init.uniform_(t, 1.0, 0.0), "high must be at least low"),
-        (lambda t: init.trunc_normal_(t, a=2.0, b=2.0), "low less than high"),
+        (
+            lambda t: init.normal_(t, std=-1.0),
+            r"normal_: std must be a finite number >= 0; got -1.*\nHint: init.normal_",
+        ),
+        (lambda t: init.normal_(t, std=math.nan), "normal_: std must be a finite number >= 0; got nan"),
+        (lambda t: init.uniform_(t, 1.0, 0.0), "uniform_: b must be at least a; got a=1, b=0"),
+        (lambda t: init.uniform_(t, -math.inf, math.inf), "uniform_: b must be a finite number"),
+        (lambda t: init.trunc_normal_(t, a=2.0, b=2.0), "trunc_normal_: std must be positive and a less than b"),
+        (lambda t: init.trunc_normal_(t, std=math.nan), "trunc_normal_: std must be a finite number; got nan"),
+        (lambda t: init.truncated_normal_(t, -1.0), "truncated_normal_: std must be a finite number >= 0; got -1"),
+        (lambda t: init.sparse_(t, 0.5, -1.0), "sparse_: std must be a finite number >= 0; got -1"),
+        (lambda t: init.sparse_(t, math.nan), "sparse_: sparsity must lie within 0..1; got nan"),
+        (lambda t: init.xavier_uniform_(t, math.nan), "xavier_uniform_: gain must be a finite number >= 0; got nan"),
+        (lambda t: init.orthogonal_(t, math.nan), "orthogonal_: gain must be a finite number >= 0; got nan"),
+        (lambda t: init.kaiming_normal_(t, math.nan), "calculate_gain: negative_slope nan is not a valid number"),
+        (lambda t: init.kaiming_normal_(t, mode=None), "kaiming_normal_: mode None is not supported"),
+        (lambda t: init.kaiming_normal_(t, nonlinearity=None), "unsupported nonlinearity None"),
+        (lambda t: init.he_uniform_(t, math.inf), "he_uniform_: negative_slope must be a finite number; got inf"),
+        (lambda t: init.variance_scaling_(t, -2.0), "variance_scaling_: gain must be a finite number >= 0"),
+        (lambda t: init.variance_scaling_(t, distribution="gauss"), "variance_scaling_: distribution must be one of"),
+        (lambda t: init.lecun_normal_(t, -1.0), "lecun_normal_: gain must be"),
+        (lambda t: init.scaled_orthogonal_(t, math.nan), "scaled_orthogonal_: gain must be"),
         (lambda t: init.normal_(t, seed=0, key=1), "one of generator, key, or seed"),
         (lambda t: init.normal_(t, name="w"), "one of generator, key, or seed"),
         (lambda t: init.normal_(t, generator=torch.Generator(), seed=1), "one of generator, key, or seed"),
@@ -290,13 +326,37 @@ def test_private_fans_are_there_too():
         (lambda t: init.normal_(t, seed=-1), "seed must be an integer"),
         (lambda t: init.he_normal_(t, in_axes=2), "in_axes must lie in"),
         (lambda t: init.he_normal_(t, groups=3), "groups must divide axis 0"),
-        (lambda t: init.he_normal_(t, mode="fan"), "mode must be one of the known ones"),
+        (
+            lambda t: init.he_normal_(t, mode="fan"),
+            r"he_normal_: mode must be one of the known ones.*\nHint: Did you mean",
+        ),
     ],
 )
 @pytest.mark.filterwarnings("ignore:mean is more than 2 std")
 def test_bad_arguments_are_errors_and_the_tensor_and_generator_are_untouched(call, match):
     tensor, state = torch.full((4, 4), 7.0), torch.get_rng_state()
     with pytest.raises(ArgumentError, match=match):
+        call(tensor)
+    assert (tensor == 7).all()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda t: init.normal_(t, sead=0), r"normal_: unknown argument 'sead'.\nHint: Did you mean 'seed'"),
+        (
+            lambda t: init.he_normal_(t, in_axis=0),
+            r"he_normal_: unknown argument 'in_axis'.\nHint: Did you mean 'in_axes'",
+        ),
+        (lambda t: init.fill_(t, "he_normal"), "fill_: recipe must be one of penstock.recipes; got 'he_normal'"),
+        (lambda t: init.normal_(t, generator=3), "normal_: generator must be a torch.Generator or None; got 3"),
+        (lambda t: init.he_normal_(t.numpy()), "he_normal_: tensor must be a torch.Tensor; got ndarray"),
+    ],
+)
+def test_what_is_of_the_wrong_kind_is_a_type_error_in_words(call, match):
+    tensor, state = torch.full((4, 4), 7.0), torch.get_rng_state()
+    with pytest.raises(TypeError, match=match):
         call(tensor)
     assert (tensor == 7).all()
     assert torch.equal(torch.get_rng_state(), state)

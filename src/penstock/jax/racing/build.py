@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -10,7 +9,7 @@ from typing import Any, cast
 import jax
 import numpy as np
 
-from penstock.errors import ArgumentError, UnsupportedError, message
+from penstock.errors import UnsupportedError, message
 from penstock.fan_table import Declared, Role
 from penstock.geometry import Geometry
 from penstock.jax.calibrate import calibrate
@@ -21,20 +20,16 @@ from penstock.jax.models import Target, target_of
 from penstock.jax.parts import is_model, with_parameters
 from penstock.jax.racing.objective import loss_of
 from penstock.jax.racing.stack import as_arrays
+from penstock.jax.racing.trainee import trainee_of
 from penstock.jax.trace.tracer import inputs_of, trace
 from penstock.jax.write import applied, drawn
 from penstock.planning.plan import Plan
 from penstock.racing.arm import Course
-from penstock.racing.propagation import incoming_seconds
 from penstock.racing.run import Built, told
 from penstock.racing.seeds import key_of, seeded
-from penstock.racing.start import Start
+from penstock.racing.start import PLANNED, Start
 from penstock.racing.survey import wants_key
-from penstock.racing.weights_plan import plan_of_weights
-from penstock.recipes import Orthogonal, VarianceScaling, glorot_uniform, he_normal
-from penstock.recipes.recipe import Recipe
-
-_SIMPLE: Mapping[str, Callable[[], Recipe]] = {"he": he_normal, "xavier": glorot_uniform}
+from penstock.racing.weights_plan import Rule, plan_of_weights, rule_of
 
 
 def build(course: Course, start: Start, seed: int) -> Built:
@@ -43,10 +38,10 @@ def build(course: Course, start: Start, seed: int) -> Built:
     began = time.perf_counter()
     try:
         with seeded(seed, "start"):
-            target = target_of(_begun(course, start, model, seed), "race")
+            trainee = trainee_of(_begun(course, start, model, seed), key=key_of(seed, "noise") % 2**31)
     except Exception as error:  # a start is user code, or does not fit the model: the other starts go on
         return Built(None, message=told(error))
-    return Built(target, seconds=0.0 if start.value == "default" else time.perf_counter() - began)
+    return Built(trainee, seconds=0.0 if start.value == "default" else time.perf_counter() - began)
 
 
 def new_model(course: Course, seed: int) -> Any:
@@ -69,45 +64,32 @@ def new_model(course: Course, seed: int) -> Any:
     return with_parameters(made, course.data.first(seed)[0], seed=number)
 
 
-def real_type(target: Target) -> np.dtype[Any]:
+def real_type(parameters: Mapping[str, Any]) -> np.dtype[Any]:
     """The type that real data should have."""
-    return next((v.dtype for v in target.parameters.values() if v.dtype.kind == "f"), np.dtype(np.float32))
+    return next((v.dtype for v in parameters.values() if v.dtype.kind == "f"), np.dtype(np.float32))
 
 
 def _begun(course: Course, start: Start, model: Any, seed: int) -> Any:
     """The model at its start; a model that is changed in place, or a new one."""
-    batch = as_arrays(course.data.first(seed), real_type(target_of(model, "race")))
+    batch = as_arrays(course.data.first(seed), real_type(target_of(model, "race").parameters))
     if start.kind == "function":
         changed = start.value(model)
         return model if changed is None else with_parameters(changed, batch[0], seed=seed)
     if start.kind == "recipe":
         return _drawn(model, batch[0], lambda name, declared: start.value, seed)
     if start.kind == "plan":
-        return _planned(start.value, model, batch[0], seed)
-    if start.kind == "named" or start.value == "penstock":
+        return planned(start.value, model, batch[0], seed)
+    if start.kind == "named" or start.value in PLANNED:
         loss = loss_of(course.data.kind, course.loss)
-        recipe = start.value if start.kind == "named" else "auto"
+        name: str = start.value
+        recipe = PLANNED.get(name, name)
         return initialize(model, batch[0], loss=lambda out: loss(out, batch[1]), seed=seed, recipe=recipe).model
     if start.value == "default":
         return model
-    return _peer(start.value, model, batch[0], seed)
+    return _drawn(model, batch[0], rule_of(start.value, lambda: measure(model, batch[0])), seed)
 
 
-def _peer(name: str, model: Any, inputs: Any, seed: int) -> Any:
-    if name in _SIMPLE:
-        return _drawn(model, inputs, lambda weight, declared: _SIMPLE[name](), seed)
-    if name not in {"orthogonal", "mean_variance"}:
-        raise ArgumentError(f"the start {name!r} is there for PyTorch models only")
-    seconds = incoming_seconds(measure(model, inputs))
-
-    def recipe(weight: str, declared: Declared) -> Recipe:
-        gain = 1.0 / math.sqrt(seconds.get(weight, 1.0))
-        return Orthogonal(gain) if name == "orthogonal" else VarianceScaling(gain, "fan_in", "normal")
-
-    return _drawn(model, inputs, recipe, seed)
-
-
-def _drawn(model: Any, inputs: Any, recipe: Callable[[str, Declared], Recipe], seed: int) -> Any:
+def _drawn(model: Any, inputs: Any, recipe: Rule, seed: int) -> Any:
     """A recipe in every weight, zeros in every bias."""
     measured = measure(model, inputs)
     # A weight's axes show in the operation that uses it, which names it first.
@@ -119,7 +101,7 @@ def _drawn(model: Any, inputs: Any, recipe: Callable[[str, Declared], Recipe], s
     return applied(plan_of_weights(measured.model, roles, recipe), model, seed=seed)[0]
 
 
-def _planned(plan: Plan, model: Any, inputs: Any, seed: int) -> Any:
+def planned(plan: Plan, model: Any, inputs: Any, seed: int) -> Any:
     """A plan's draws, calibrated on the batch where the plan says so."""
     target, given = target_of(model, "race"), arguments(inputs)
     fresh = drawn(plan, target, seed=seed)

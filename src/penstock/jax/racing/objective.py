@@ -7,9 +7,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from penstock.racing.data import Array, Kind
+from penstock.racing.data import Kind
 
 Loss = Callable[[Any, Any], Any]
 
@@ -27,14 +26,6 @@ def score_sum(kind: Kind, output: Any, targets: Any) -> jax.Array:
     if kind == "classes":
         return jnp.sum(jnp.argmax(made, axis=-1) == targets).astype(jnp.float32)
     return jnp.sum(jnp.square(made.reshape(targets.shape) - targets)).astype(jnp.float32)
-
-
-def score_of(kind: Kind, total: float, targets: Array) -> float:
-    """Share of right answers; or R^2 = 1 - square error / variance, at most 1 and without a lower bound."""
-    if kind == "classes":
-        return total / targets.size
-    around = float(np.square(targets.astype(np.float64) - targets.mean(axis=0, dtype=np.float64)).sum())
-    return 1.0 - total / around if around > 0.0 else float("nan")
 
 
 def _array_of(output: Any) -> Any:

@@ -10,35 +10,36 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from penstock.jax.models import Target
-from penstock.jax.racing.objective import Loss, score_of, score_sum
+from penstock.jax.racing.objective import Loss, score_sum
 from penstock.jax.racing.optimizers import corrections, update
-from penstock.racing.data import MOST_HELD_OUT, Array, Batch, Kind, call_arguments
+from penstock.jax.racing.trainee import Trainee
+from penstock.racing.data import MOST_HELD_OUT, Array, Batch, Kind
+from penstock.racing.scores import score_of
 
 
 class Stack:
     """Arms of one model that are trained together, by one optimizer."""
 
     def __init__(
-        self, targets: Sequence[Target], optimizer: str, rates: Sequence[float], *, loss: Loss, kind: Kind
+        self, trainees: Sequence[Trainee], optimizer: str, rates: Sequence[float], *, loss: Loss, kind: Kind
     ) -> None:
         """Copy the weights of the models.
 
         Args:
-            targets: one an arm, of equal shapes; the first one lends its code.
+            trainees: one an arm, of equal shapes; the first one lends its code.
             optimizer: of all arms.
             rates: learning rate of each.
             loss: from (output, targets) to a scalar.
             kind: of the targets.
         """
         self._kind: Kind = kind
-        self._call, self._loss, self._optimizer = targets[0].call, loss, optimizer
-        self._values = [jnp.stack([t.parameters[name] for t in targets]) for name in targets[0].parameters]
-        self._state = [jnp.stack([t.state[name] for t in targets]) for name in targets[0].state]
+        self._code, self._loss, self._optimizer = trainees[0], loss, optimizer
+        self._values = [jnp.stack([t.values[name] for t in trainees]) for name in trainees[0].values]
+        self._rest = [jnp.stack(each) for each in zip(*(t.rest for t in trainees), strict=True)]
         self._moments = [(jnp.zeros_like(values), jnp.zeros_like(values)) for values in self._values]
         self._rates = jnp.asarray(rates, jnp.float32)
         self._made = 0
-        self._places = list(range(len(targets)))
+        self._places = list(range(len(trainees)))
         self._step = jax.jit(jax.vmap(self._one, in_axes=(0, 0, 0, 0, None, None, None, None)))
         self._measure = jax.jit(jax.vmap(self._score, in_axes=(0, 0, None, None)))
 
@@ -46,8 +47,8 @@ class Stack:
         """One step of every arm; each arm's loss before it."""
         self._made += 1
         correction = corrections(self._made)
-        self._values, self._moments, losses = self._step(
-            self._values, self._moments, self._state, self._rates, factor, correction, inputs, targets
+        self._values, self._moments, self._rest, losses = self._step(
+            self._values, self._moments, self._rest, self._rates, factor, correction, inputs, targets
         )
         return [float(loss) for loss in np.asarray(losses, np.float64)[self._places]]
 
@@ -56,7 +57,7 @@ class Stack:
         found = np.zeros((2, len(self._rates)))
         for begin in range(0, len(targets), MOST_HELD_OUT):
             some, right = jax.tree_util.tree_map(lambda a, b=begin: a[b : b + MOST_HELD_OUT], (inputs, targets))
-            loss, score = self._measure(self._values, self._state, some, right)
+            loss, score = self._measure(self._values, self._rest, some, right)
             found[0] += np.asarray(loss, np.float64) * (len(right) / len(targets))
             found[1] += np.asarray(score, np.float64)
         losses, totals = found[:, self._places].tolist()
@@ -69,20 +70,17 @@ class Stack:
         self._places = [self._places[arm] for arm in arms]
         if 2 * len(self._places) <= len(self._rates):
             taken = jnp.asarray(self._places)
-            everything = (self._values, self._moments, self._state, self._rates)
-            self._values, self._moments, self._state, self._rates = jax.tree_util.tree_map(
+            everything = (self._values, self._moments, self._rest, self._rates)
+            self._values, self._moments, self._rest, self._rates = jax.tree_util.tree_map(
                 lambda each: each[taken], everything
             )
             self._places = list(range(len(arms)))
-
-    def _output(self, values: Any, state: Any, inputs: Any) -> Any:
-        return self._call(values, state, *call_arguments(inputs))
 
     def _one(
         self,
         values: Any,
         moments: Any,
-        state: Any,
+        rest: Any,
         rate: Any,
         factor: Any,
         correction: Any,
@@ -92,17 +90,21 @@ class Stack:
         """A step of one arm."""
 
         def loss_at(values: Any) -> Any:
-            return self._loss(self._output(values, state, inputs), targets)
+            output, moved = self._code.train(values, rest, inputs)
+            return self._loss(output, targets), moved
 
-        loss, gradients = jax.value_and_grad(loss_at)(values)
-        moved = partial(update, self._optimizer, rate=rate * factor, correction=correction)
-        done = [moved(v, jnp.conj(g), m) for v, g, m in zip(values, gradients, moments, strict=True)]
+        (loss, moved), gradients = jax.value_and_grad(loss_at, has_aux=True)(values)
+        following = partial(update, self._optimizer, rate=rate * factor, correction=correction)
+        done = [following(v, jnp.conj(g), m) for v, g, m in zip(values, gradients, moments, strict=True)]
         # In the types that they had: a product with a rate of 32 bits would widen half types.
         kept = [(new.astype(old.dtype), m) for (new, m), old in zip(done, values, strict=True)]
-        return [v for v, _ in kept], [m for _, m in kept], loss
+        others = [
+            new if new.dtype == old.dtype else new.astype(old.dtype) for new, old in zip(moved, rest, strict=True)
+        ]
+        return [v for v, _ in kept], [m for _, m in kept], others, loss
 
-    def _score(self, values: Any, state: Any, inputs: Any, targets: Any) -> Any:
-        output = self._output(values, state, inputs)
+    def _score(self, values: Any, rest: Any, inputs: Any, targets: Any) -> Any:
+        output, _ = self._code.evaluate(values, rest, inputs)
         loss = self._loss(output, targets)
         return loss, jnp.zeros(()) if self._kind == "custom" else score_sum(self._kind, output, targets)
 

@@ -26,8 +26,8 @@ def _train(course: Course, task: Task, built: Mapping[str, Built], arms: Sequenc
     found: dict[Arm, Trained] = {}
     for optimizer in dict.fromkeys(arm.optimizer for arm in arms):
         rates = {arm: rate_of(arm, built) for arm in arms if arm.optimizer == optimizer}
-        targets = [built[arm.start].model for arm in rates]
-        loss, like = loss_of(course.data.kind, course.loss), real_type(targets[0])
-        stack = Stack(targets, optimizer, list(rates.values()), loss=loss, kind=course.data.kind)
+        trainees = [built[arm.start].model for arm in rates]
+        loss, like = loss_of(course.data.kind, course.loss), real_type(trainees[0].values)
+        stack = Stack(trainees, optimizer, list(rates.values()), loss=loss, kind=course.data.kind)
         found |= Run(course, task, rates, stack, lambda batch, like=like: as_arrays(batch, like)).train()
     return found

@@ -84,6 +84,7 @@ def _held(traced: Traced, target: Target, passes: Passes) -> dict[str, Held]:
             geometry=known.declared.geometry,
             grad_rms=None if slope is None else rms_of(as_real(np.ascontiguousarray(slope))),
             trainable=not known.frozen,
+            cell=known.declared.cell,
         )
     return in_order_of_use(traced.graph, held)
 

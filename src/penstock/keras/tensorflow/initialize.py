@@ -22,9 +22,10 @@ from penstock.planning.build import build_plan
 from penstock.planning.corrected import calibrated, unreached
 from penstock.planning.correcting import corrections_of, holding, mended, planned, rescaled, units_of
 from penstock.planning.drawing import Corrections, drawn_arrays
+from penstock.planning.initialization import Initialization
 from penstock.planning.learning_rate import wanted_optimizers
 from penstock.planning.named.choose import RecipeChoice
-from penstock.planning.plan import Initialization, Plan
+from penstock.planning.plan import Plan
 from penstock.planning.records import ledger_of
 from penstock.report.report import Report
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from penstock.geometry import Geometry
 from penstock.planning.site import Site
 
-CELLS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
+LAYERS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,18 @@ def part_of(site: Site) -> Part | None:
     role, node = site.stats.role, site.node
     if node is not None and node.kind == "norm" and role in ("scale", "offset"):
         return Part("Norm", "weight" if role == "scale" else "bias", Geometry(site.stats.shape))
+    if node is not None and site.stats.cell and role in ("weight", "bias"):
+        return _cells(site, site.geometry if role == "weight" else _beside(site.geometry))
     if node is None or node.kind != "contraction" or role not in ("weight", "embedding", "position", "bias"):
         return None
     weight = node.geometry
     if weight is None or not weight.is_weight:
         return None
-    cell = next((layer for op, layer in CELLS.items() if node.op.startswith(op)), None)
-    if cell is not None:
-        return Part(cell, _of_cell(node.op.rsplit(".", 1)[-1], is_bias=role == "bias"), weight)
+    return _cells(site, weight) if site.cell else _of_layer(site, weight)
+
+
+def _of_layer(site: Site, weight: Geometry) -> Part:
+    role = site.stats.role
     layer, own = _layer(weight), "bias" if role == "bias" else "weight"
     attention = _attention(site, weight) if layer == "Linear" else None
     if attention == "in" or (attention == "out" and role == "bias"):
@@ -47,10 +51,19 @@ def part_of(site: Site) -> Part | None:
     return Part(layer, own, weight)
 
 
-def _of_cell(part: str, *, is_bias: bool) -> str:
-    if is_bias:
-        return "bias" if part == "input" else "second_bias"
-    return "recurrent" if part == "hidden" else part
+def _cells(site: Site, weight: Geometry) -> Part:
+    layer = next(layer for kind, layer in LAYERS.items() if site.cell.startswith(kind))
+    part = site.cell.rsplit(".", 1)[-1]
+    if site.stats.role == "bias":
+        return Part(layer, "bias" if part == "input" else "second_bias", weight)
+    return Part(layer, "recurrent" if part == "hidden" else part, weight)
+
+
+def _beside(bias: Geometry) -> Geometry:
+    """The state-to-state weight beside a bias: all that defaults ask of it is the number of units of one gate."""
+    fused = bias.shape[-1]
+    units = fused // max(1, len(bias.blocks))
+    return Geometry((fused, units), (1,), (0,), blocks=bias.blocks, block_names=bias.block_names)
 
 
 def _layer(weight: Geometry) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from penstock.geometry import Geometry
+from penstock.geometry import GRU_GATES, Geometry
 from penstock.graph import Node
 from penstock.planning.site import Decision, Site
 from penstock.recipes import Chrono, Constant, PerBlock
+from penstock.signals import Measured
 
 FORGET_BIAS = 1.0
 """Jozefowicz et al. 2015, section 3: the forget gate must start open, or the gradient halves at every step."""
@@ -22,9 +23,9 @@ def biases(site: Site) -> Decision | None:
     node = site.node
     if node is None:
         return Decision(None, "kept: this batch never used it")
-    geometry = node.geometry
+    geometry = _gates(site, node)
     if geometry is not None and geometry.block_names == ("i", "f", "g", "o"):
-        if not node.op.endswith(".input"):
+        if not site.cell.endswith(".input"):
             return Decision(Constant(0.0), "second bias of the LSTM, added to the first: zero")
         values = tuple(FORGET_BIAS if gate == "f" else 0.0 for gate in geometry.block_names)
         return Decision(PerBlock(values, geometry.blocks), "LSTM bias: forget gate open at one, other gates zero")
@@ -37,33 +38,51 @@ def long_memory(site: Site) -> Decision | None:
     Source: Tallec & Ollivier 2018, section 2, https://arxiv.org/abs/1804.11188
     """
     node = site.node
-    if site.stats.role != "bias" or node is None or node.geometry is None or not node.op.endswith(".input"):
+    if site.stats.role != "bias" or node is None or not site.cell.endswith(".input"):
         return None
+    geometry = _gates(site, node)
     steps = _steps(site, node)
-    if steps is None or steps < LONG:
+    if geometry is None or steps is None or steps < LONG:
         return None
-    names = node.geometry.block_names
+    names = geometry.block_names
     if names == ("i", "f", "g", "o"):
         return Decision(Chrono(float(steps)), f"LSTM bias: memories of all lengths up to {steps} steps (chrono)")
-    if names == ("r", "z", "n"):
-        recipe = Chrono(float(steps), gates=3, remember=1, write=None)
+    if len(names) == len(GRU_GATES) and set(names) == set(GRU_GATES):
+        recipe = Chrono(float(steps), gates=3, remember=names.index("z"), write=None)
         return Decision(recipe, f"GRU bias: memories of all lengths up to {steps} steps (chrono)")
     return None
 
 
+def _gates(site: Site, node: Node) -> Geometry | None:
+    """The geometry that shows the gates: the bias's own, or that of the weight beside it."""
+    own = site.stats.geometry
+    return own if own is not None and own.block_names else node.geometry
+
+
 def _steps(site: Site, node: Node) -> int | None:
-    """How many steps the layer runs: the batch's axis that is neither inputs nor features; a cell's number of uses."""
+    """How many steps the layer runs: those of the sequence that it reads; a single cell's number of uses."""
     if "_cell" in node.op:
         return len(site.nodes)
-    measured = site.structure.measured
-    for other in measured.graph.nodes:
-        if other.path == node.path and other.op == node.op and other.inputs:
-            signal = measured.signals[other.inputs[0]]
-            if signal is not None and len(signal.shape) == 3 and _features(other.geometry) == signal.shape[-1]:
-                first, second = signal.shape[:2]
-                return second if first == measured.batch_size else first if second == measured.batch_size else None
+    return _length(site.structure.measured, node.inputs[0]) if node.inputs else None
+
+
+def _length(measured: Measured, index: int) -> int | None:
+    """How many steps the sequence has that a signal is, or was cut from, or was made from step by step."""
+    waiting, seen = [index], {index}
+    while waiting:
+        index = max(waiting)
+        waiting.remove(index)
+        node, shape = measured.graph.nodes[index], _shape(measured, index)
+        before = [i for i in node.inputs if i not in seen]
+        # Of a loop only the first steps are looked into: what it puts together again may be a part of its steps.
+        joined = node.kind == "move" and any(len(_shape(measured, i)) < 3 for i in node.inputs)
+        if len(shape) == 3 and not joined and measured.batch_size in shape[:2]:
+            return shape[1] if shape[0] == measured.batch_size else shape[0]
+        waiting += before
+        seen.update(before)
     return None
 
 
-def _features(geometry: Geometry | None) -> int | None:
-    return None if geometry is None else geometry.shape[-1]
+def _shape(measured: Measured, index: int) -> tuple[int, ...]:
+    signal = measured.signals[index]
+    return () if signal is None else signal.shape

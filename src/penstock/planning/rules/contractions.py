@@ -34,6 +34,9 @@ def contractions(site: Site) -> Decision | None:
     elif site.name.endswith(DIVIDED):
         recipe = Orthogonal(gain)
         reason = f"divided by its largest singular value: orthogonal, so that all the others are as large; {why}"
+    elif normed and gain < 1.0:
+        recipe = VarianceScaling(1.0, "fan_in", "normal")
+        reason = f"{why}; but 1, because a norm takes the size away, and smaller weights would only take larger steps"
     elif normed:
         reason = f"{why}; a norm follows, so its scale does not matter"
     terms = structure.terms(node)

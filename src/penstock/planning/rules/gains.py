@@ -22,19 +22,19 @@ def incoming_gain(structure: Structure, node: Node) -> tuple[float, str]:
     """Weight std times sqrt(fan_in) that gives this contraction's output RMS 1, and why.
 
     The input's RMS follows from what made it: a scalar function of a unit signal has sqrt(E[phi^2]), a norm has 1, the
-    user's data what was measured.
+    user's data what was measured, also where the model rescales them (pixels / 255).
     """
     source = structure.feed(node)
     if source is None:
         return 1.0, "its input is taken as a unit signal: gain 1"
+    if structure.is_data(source):
+        return _data_gain(structure, source)
     if source.kind == "pointwise" and source.function is not None:
         return _function_gain(structure, source)
     if source.kind == "gate":
         return _gate_gain(structure, source)
     if source.kind == "norm":
         return 1.0, "its input is normalised to RMS 1: gain 1"
-    if source.kind == "input":
-        return _data_gain(structure, source)
     return 1.0, f"its input ({source.kind} {source.op}) is taken as a unit signal: gain 1"
 
 

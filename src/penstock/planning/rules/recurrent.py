@@ -6,8 +6,6 @@ from penstock.planning.site import Decision, Site
 from penstock.recipes import Blocks, Orthogonal, VarianceScaling
 from penstock.recipes.recipe import Recipe
 
-CELLS = ("lstm", "gru", "rnn")
-
 
 def recurrent(site: Site) -> Decision | None:
     """State-to-state weights orthogonal, input weights by fan-in, each gate for itself.
@@ -15,10 +13,9 @@ def recurrent(site: Site) -> Decision | None:
     An orthogonal state matrix neither shrinks nor grows what is carried through time (Saxe et al. 2014); drawn as one
     fused matrix, the gates would be orthogonal to each other instead of each for itself.
     """
-    node = site.node
-    if node is None or site.stats.role != "weight" or not node.op.startswith(CELLS):
+    if site.node is None or site.stats.role != "weight" or not site.cell:
         return None
-    part = node.op.rsplit(".", 1)[-1]
+    part = site.cell.rsplit(".", 1)[-1]
     recipe: Recipe = Orthogonal(1.0) if part != "input" else VarianceScaling(1.0, "fan_in", "normal")
     gates = len(site.geometry.blocks)
     each = f"each of {gates} gates" if gates else "the layer"

@@ -7,7 +7,7 @@ from penstock.recipes.families.implicit import kan, siren
 from penstock.recipes.families.recurrent import exp_rnn, gru, irnn, lstm, urnn, xlstm
 from penstock.recipes.families.reinforcement import ppo
 from penstock.recipes.families.state_space import lru, mamba, mamba2, rg_lru, s4, s4d, s5
-from penstock.recipes.families.transformers import bert, dit, t5, vit_jax, vit_moco
+from penstock.recipes.families.transformers import bert, dit, t5, transformer, vit_jax, vit_moco
 from penstock.recipes.families.vision import dcgan, efficientnet, resnet, weight_norm
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "s5",
     "siren",
     "t5",
+    "transformer",
     "urnn",
     "vit_jax",
     "vit_moco",

@@ -26,6 +26,24 @@ def bert() -> Family:
     return {"weight": _TRUNCATED, "embedding": _TRUNCATED, "norm": Constant(1.0), "bias": Constant(0.0)}
 
 
+def transformer(*, width: int) -> Family:
+    """The first transformers: Glorot-uniform weights; embeddings of std 1 / sqrt(width), which sqrt(width) multiplies.
+
+    Args:
+        width: of the residual stream.
+
+    Examples:
+        >>> transformer(width=400)["embedding"].describe()
+        'normal(std=0.05)'
+
+    Source:
+        Vaswani et al. 2017, section 3.4, https://arxiv.org/abs/1706.03762, and its code (tensor2tensor)
+    """
+    glorot = VarianceScaling(1.0, "fan_avg", "uniform")
+    rows = Normal(count("transformer", "width", width) ** -0.5)
+    return {"weight": glorot, "embedding": rows, "norm": Constant(1.0), "bias": Constant(0.0)}
+
+
 def t5(*, width: int, head_dim: int, heads: int, feed_forward: int) -> Family:
     """T5 leaves 1 / sqrt(head_dim) out of its attention and has it in the queries' std instead.
 
@@ -120,6 +138,12 @@ def dit() -> Family:
 
 ENTRIES = (
     entry("bert", "truncated N(0, 0.02^2), b = 0", "encoders like BERT", "arXiv:1810.04805"),
+    entry(
+        "transformer",
+        "Glorot uniform; embeddings N(0, 1/d) times sqrt(d)",
+        "the first transformers, translation",
+        "arXiv:1706.03762; tensor2tensor",
+    ),
     entry("t5", "q (d d_kv)^-1/2; k, v, wi d^-1/2; o (h d_kv)^-1/2; wo d_ff^-1/2", "T5", "arXiv:1910.10683"),
     entry("vit_jax", "Glorot uniform, patches LeCun, head 0", "vision transformers", "arXiv:2010.11929; timm"),
     entry("vit_moco", "Glorot uniform by block; patches U(+-sqrt(6/(c p^2 + d)))", "MoCo v3's ViT", "arXiv:2104.02057"),

@@ -12,6 +12,8 @@ from penstock.ledger.elements import as_real
 
 LEAST = 4096
 """Elements: with fewer a trained weight can fit a law by chance."""
+FEWEST = 8
+"""Rows, and columns: the spread of fewer says nothing."""
 SIGMAS = 5.0
 BLOCK = 2**20
 
@@ -47,6 +49,8 @@ def law_of(values: npt.NDArray[Any], dtype: str) -> str | None:
     larger than the law allows; and the mean squares of rows, and of columns, differ by no more than chance has them
     differ. Training changes the last first: units become unequal.
 
+    Rows of zeros are left out: an embedding keeps one for padding, and training makes none.
+
     Args:
         values: as stored, at least two axes.
         dtype: name of the element type.
@@ -54,10 +58,10 @@ def law_of(values: npt.NDArray[Any], dtype: str) -> str | None:
     Returns:
         E.g. "normal(std=0.02)".
     """
-    if values.ndim < 2 or values.size < LEAST or min(values.shape[0], values.size // values.shape[0]) < 8:
+    if values.ndim < 2 or values.size < LEAST or min(values.shape[0], values.size // values.shape[0]) < FEWEST:
         return None
     matrix = values.reshape(values.shape[0], -1)
-    count, total, fourth, peak = matrix.size, 0.0, 0.0, 0.0
+    total, fourth, peak = 0.0, 0.0, 0.0
     rows = np.zeros(matrix.shape[0])
     columns = np.zeros(matrix.shape[1])
     step = max(1, BLOCK // matrix.shape[1])
@@ -71,9 +75,11 @@ def law_of(values: npt.NDArray[Any], dtype: str) -> str | None:
         total += float(block.sum())
         fourth += float(np.square(squares).sum())
         peak = max(peak, float(np.abs(block).max()))
-    variance = float(rows.sum()) / count
-    if variance == 0.0 or not math.isfinite(fourth):
+    rows = rows[rows > 0.0]
+    count = rows.size * columns.size
+    if count < LEAST or rows.size < FEWEST or not math.isfinite(fourth):
         return None
+    variance = float(rows.sum()) / count
     std = math.sqrt(variance)
     kurtosis = fourth / count / variance**2
     if abs(total / count) > SIGMAS * std / math.sqrt(count):

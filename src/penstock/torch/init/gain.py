@@ -51,13 +51,14 @@ def calculate_gain(nonlinearity: Nonlinearity, param: int | float | None = None)
         (1.6666666666666667, 1.4142135623730951)
     """
     if nonlinearity not in _GAINS:
-        raise ArgumentError(
-            message(f"calculate_gain: unsupported nonlinearity {nonlinearity!r}.", hint=closest(nonlinearity, _GAINS))
-        )
+        fact = f"calculate_gain: unsupported nonlinearity {nonlinearity!r}."
+        more = "The exact gain of any function: penstock.gain('gelu')."
+        raise ArgumentError(message(fact, hint=f"{closest(str(nonlinearity), _GAINS)} {more}"))
     if nonlinearity != "leaky_relu" or param is None:
         return _GAINS[nonlinearity]
-    if isinstance(param, bool) or not isinstance(param, int | float):
-        raise ArgumentError(message(f"calculate_gain: negative_slope {param} is not a valid number."))
+    if isinstance(param, bool) or not isinstance(param, int | float) or not math.isfinite(param):
+        fact = f"calculate_gain: negative_slope {param} is not a valid number."
+        raise ArgumentError(message(fact, hint='init.calculate_gain("leaky_relu", 0.01)'))
     return math.sqrt(2.0 / (1.0 + param**2))
 
 
@@ -68,9 +69,10 @@ def fan_mode(function: str, mode: str) -> FanMode:
         ArgumentError: if it is unknown.
     """
     known: dict[str, FanMode] = {"fan_in": "fan_in", "fan_out": "fan_out"}
-    if mode.lower() not in known:
-        raise ArgumentError(message(f"{function}: mode {mode!r} is not supported.", hint=closest(mode, known)))
-    return known[mode.lower()]
+    lower = str(mode).lower()
+    if lower not in known:
+        raise ArgumentError(message(f"{function}: mode {mode!r} is not supported.", hint=closest(lower, known)))
+    return known[lower]
 
 
 def _calculate_fan_in_and_fan_out(tensor: torch.Tensor) -> tuple[int, int]:

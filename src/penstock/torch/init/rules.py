@@ -24,12 +24,14 @@ from penstock.recipes import (
     lecun_normal,
     lecun_uniform,
 )
+from penstock.recipes.arguments import built, no_more
 from penstock.recipes.scaling import Mode
 from penstock.torch.init.torch_names import warned_of_empty
 from penstock.torch.init.write import Keyed, Options, weight_geometry, write
 
 P = ParamSpec("P")
 _KEYED = Keyed.__annotations__
+_KNOWN = frozenset(Options.__annotations__)
 
 
 def fill_(
@@ -56,13 +58,17 @@ def fill_(
     Raises:
         ArgumentError: if a geometry and axes are given, or the geometry is of another shape.
         ShapeError: if the recipe needs fans or a matrix and the tensor has none.
+        UnsupportedError: if `recipe` is none.
 
     Examples:
         >>> from penstock.recipes import Normal
         >>> fill_(torch.empty(3), Normal(0.02), seed=0).shape
         torch.Size([3])
     """
-    keyed, axes = _parted(options)
+    if not isinstance(recipe, Recipe):
+        fact = f"fill_: recipe must be one of penstock.recipes; got {recipe!r}."
+        raise UnsupportedError(message(fact, hint="init.fill_(tensor, penstock.recipes.Normal(0.02))"))
+    keyed, axes = _parted("fill_", options)
     if geometry is not None and (axes or geometry.shape != tuple(tensor.shape)):
         raise ArgumentError(
             message(
@@ -109,7 +115,8 @@ def he_normal_(
     Source:
         He, Zhang, Ren, Sun 2015, eq. 10, 14 and 15, https://arxiv.org/abs/1502.01852
     """
-    return _rule("he_normal_", tensor, he_normal(negative_slope=negative_slope, mode=mode), generator, options)
+    recipe = built("he_normal_", {}, "init.he_normal_(tensor)", he_normal, negative_slope=negative_slope, mode=mode)
+    return _rule("he_normal_", tensor, recipe, generator, options)
 
 
 def he_uniform_(
@@ -120,7 +127,8 @@ def he_uniform_(
     **options: Unpack[Options],
 ) -> torch.Tensor:
     """As `he_normal_`, with uniform elements: bound sqrt(6 / ((1 + a^2) fan))."""
-    return _rule("he_uniform_", tensor, he_uniform(negative_slope=negative_slope, mode=mode), generator, options)
+    recipe = built("he_uniform_", {}, "init.he_uniform_(tensor)", he_uniform, negative_slope=negative_slope, mode=mode)
+    return _rule("he_uniform_", tensor, recipe, generator, options)
 
 
 def glorot_normal_(
@@ -130,7 +138,8 @@ def glorot_normal_(
     **options: Unpack[Options],
 ) -> torch.Tensor:
     """As `he_normal_`, with Glorot's std = gain sqrt(2 / (fan_in + fan_out)): between signal and gradient."""
-    return _rule("glorot_normal_", tensor, glorot_normal(gain=gain), generator, options)
+    recipe = built("glorot_normal_", {}, "init.glorot_normal_(tensor)", glorot_normal, gain=gain)
+    return _rule("glorot_normal_", tensor, recipe, generator, options)
 
 
 def glorot_uniform_(
@@ -140,7 +149,8 @@ def glorot_uniform_(
     **options: Unpack[Options],
 ) -> torch.Tensor:
     """As `glorot_normal_`, with uniform elements: bound gain sqrt(6 / (fan_in + fan_out))."""
-    return _rule("glorot_uniform_", tensor, glorot_uniform(gain=gain), generator, options)
+    recipe = built("glorot_uniform_", {}, "init.glorot_uniform_(tensor)", glorot_uniform, gain=gain)
+    return _rule("glorot_uniform_", tensor, recipe, generator, options)
 
 
 def lecun_normal_(
@@ -150,7 +160,8 @@ def lecun_normal_(
     **options: Unpack[Options],
 ) -> torch.Tensor:
     """As `he_normal_`, with LeCun's std = gain / sqrt(fan_in), for linear layers and SELU. Not truncated."""
-    return _rule("lecun_normal_", tensor, lecun_normal(gain=gain), generator, options)
+    recipe = built("lecun_normal_", {}, "init.lecun_normal_(tensor)", lecun_normal, gain=gain)
+    return _rule("lecun_normal_", tensor, recipe, generator, options)
 
 
 def lecun_uniform_(
@@ -160,7 +171,8 @@ def lecun_uniform_(
     **options: Unpack[Options],
 ) -> torch.Tensor:
     """As `lecun_normal_`, with uniform elements: bound gain sqrt(3 / fan_in)."""
-    return _rule("lecun_uniform_", tensor, lecun_uniform(gain=gain), generator, options)
+    recipe = built("lecun_uniform_", {}, "init.lecun_uniform_(tensor)", lecun_uniform, gain=gain)
+    return _rule("lecun_uniform_", tensor, recipe, generator, options)
 
 
 def variance_scaling_(
@@ -180,7 +192,9 @@ def variance_scaling_(
         >>> round(float(w.std()), 2)
         0.12
     """
-    return _rule("variance_scaling_", tensor, VarianceScaling(gain, mode, distribution), generator, options)
+    hint = "init.variance_scaling_(tensor, 1.0)"
+    recipe = built("variance_scaling_", {}, hint, VarianceScaling, gain, mode, distribution)
+    return _rule("variance_scaling_", tensor, recipe, generator, options)
 
 
 def truncated_normal_(
@@ -190,7 +204,9 @@ def truncated_normal_(
     **keyed: Unpack[Keyed],
 ) -> torch.Tensor:
     """Fill with a normal law cut at two of its standard deviations; `std` is that of the values, after the cut."""
-    return write("truncated_normal_", tensor, TruncatedNormal(std), Geometry(tuple(tensor.shape)), generator, **keyed)
+    hint = "init.truncated_normal_(tensor, std=0.02)"
+    recipe = built("truncated_normal_", {"sigma": "std"}, hint, TruncatedNormal, std)
+    return write("truncated_normal_", tensor, recipe, Geometry(tuple(tensor.shape)), generator, **keyed)
 
 
 def scaled_orthogonal_(
@@ -203,7 +219,8 @@ def scaled_orthogonal_(
 
     Each group and each stacked weight gets its own matrix. Args, result and errors as `he_normal_`.
     """
-    return _rule("scaled_orthogonal_", tensor, Orthogonal(gain), generator, options)
+    recipe = built("scaled_orthogonal_", {}, "init.scaled_orthogonal_(tensor)", Orthogonal, gain)
+    return _rule("scaled_orthogonal_", tensor, recipe, generator, options)
 
 
 def through_(
@@ -267,13 +284,15 @@ def through_(
 def _rule(
     function: str, tensor: torch.Tensor, recipe: Recipe, generator: torch.Generator | None, options: Options
 ) -> torch.Tensor:
-    keyed, axes = _parted(options)
+    keyed, axes = _parted(function, options)
     if warned_of_empty(tensor):
         return tensor
     return write(function, tensor, recipe, weight_geometry(function, tensor, **axes), generator, **keyed)
 
 
-def _parted(options: Options) -> tuple[dict[str, Any], dict[str, Any]]:
+def _parted(function: str, options: Options) -> tuple[dict[str, Any], dict[str, Any]]:
     """Where the values come from, and the roles of the axes."""
     given = dict(options)
+    if not given.keys() <= _KNOWN:
+        no_more(function, {name: given[name] for name in given if name not in _KNOWN}, _KNOWN)
     return {k: v for k, v in given.items() if k in _KEYED}, {k: v for k, v in given.items() if k not in _KEYED}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
 
 import torch
@@ -51,13 +52,31 @@ def pieces(tensor: torch.Tensor) -> Iterator[tuple[torch.Tensor, Window | None]]
     if not is_dtensor(tensor):
         yield tensor, None
         return
-    local = tensor.to_local()
-    runs = [shard_runs(size, splits) for size, splits in zip(tensor.shape, _splits(tensor), strict=True)]
-    if tuple(sum(stop - start for start, stop in axis) for axis in runs) != tuple(local.shape):
+    with torch.no_grad():  # the memory itself, not a view of it that autograd would know
+        local = tensor.to_local()
+    held, boxes = _boxes(tuple(tensor.shape), tuple(tuple(splits) for splits in _splits(tensor)))
+    if held != tuple(local.shape):
         raise _unsupported(tensor, f"this rank holds a part of shape {tuple(local.shape)}, which they do not give")
+    for place, window in boxes:
+        yield local if place is None else local[place], window
+
+
+@lru_cache(maxsize=1024)
+def _boxes(
+    shape: tuple[int, ...], splits: tuple[tuple[Split, ...], ...]
+) -> tuple[tuple[int, ...], tuple[tuple[Window | None, Window], ...]]:
+    """The shape of a rank's part; and where each of its boxes lies in it, None for all of it, and in the whole tensor.
+
+    Kept, since the layers of a model are alike: a rank spends as much on this as on a small shard's values.
+    """
+    runs = [shard_runs(size, some) for size, some in zip(shape, splits, strict=True)]
+    held = tuple(sum(stop - start for start, stop in axis) for axis in runs)
+    whole = all(len(axis) == 1 for axis in runs)
+    boxes = []
     for box in itertools.product(*runs):
-        place = tuple(slice(*_local(axis, run)) for axis, run in zip(runs, box, strict=True))
-        yield local[place], tuple(slice(start, stop) for start, stop in box)
+        place = None if whole else tuple(slice(*_local(axis, run)) for axis, run in zip(runs, box, strict=True))
+        boxes.append((place, tuple(slice(start, stop) for start, stop in box)))
+    return held, tuple(boxes)
 
 
 def shard_runs(size: int, splits: Sequence[Split]) -> Runs:

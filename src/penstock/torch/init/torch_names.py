@@ -14,12 +14,17 @@ import torch
 from penstock.errors import ArgumentError, ShapeError, message
 from penstock.geometry import Geometry
 from penstock.recipes import Constant, Identity, Normal, Recipe, Uniform, VarianceScaling
+from penstock.recipes.arguments import built
 from penstock.recipes.bounded_normal import bounded
 from penstock.recipes.semi_orthogonal import SemiOrthogonal
 from penstock.recipes.sparse import Sparse
 from penstock.recipes.uniform_between import UniformBetween
 from penstock.torch.init.gain import FanMode, Nonlinearity, calculate_gain, fan_mode
 from penstock.torch.init.write import Keyed, callers_level, weight_geometry, write
+
+_STD = {"sigma": "std"}
+_ENDS = {"bound": "b", "low": "a", "high": "b"}
+"""PyTorch's names of the recipes' fields."""
 
 
 def uniform_(
@@ -36,7 +41,12 @@ def uniform_(
         >>> bool((w.abs() < 1).all())
         True
     """
-    recipe = Uniform(b) if a == -b and b >= 0 else UniformBetween(a, b)
+    hint = "init.uniform_(tensor, -0.1, 0.1)"
+    recipe: Recipe
+    if a == -b and b >= 0:
+        recipe = built("uniform_", _ENDS, hint, Uniform, b)
+    else:
+        recipe = built("uniform_", _ENDS, hint, UniformBetween, a, b)
     return write("uniform_", tensor, recipe, Geometry(tuple(tensor.shape)), generator, **keyed)
 
 
@@ -53,7 +63,8 @@ def normal_(
         >>> normal_(torch.empty(2), std=0.02, seed=0).shape
         torch.Size([2])
     """
-    return write("normal_", tensor, Normal(std, mean), Geometry(tuple(tensor.shape)), generator, **keyed)
+    recipe = built("normal_", _STD, "init.normal_(tensor, std=0.02)", Normal, std, mean)
+    return write("normal_", tensor, recipe, Geometry(tuple(tensor.shape)), generator, **keyed)
 
 
 def trunc_normal_(
@@ -81,7 +92,9 @@ def trunc_normal_(
             UserWarning,
             stacklevel=callers_level(),
         )
-    return write("trunc_normal_", tensor, bounded(mean, std, a, b), Geometry(tuple(tensor.shape)), generator, **keyed)
+    hint = "init.trunc_normal_(tensor, std=0.02, a=-0.04, b=0.04)"
+    recipe = built("trunc_normal_", _STD | _ENDS, hint, bounded, mean, std, a, b)
+    return write("trunc_normal_", tensor, recipe, Geometry(tuple(tensor.shape)), generator, **keyed)
 
 
 def constant_(tensor: torch.Tensor, val: float) -> torch.Tensor:
@@ -106,7 +119,7 @@ def eye_(tensor: torch.Tensor) -> torch.Tensor:
     Raises:
         ShapeError: if there are not 2 dimensions.
     """
-    _needs_dimensions("eye_", tensor, (2,))
+    _needs_dimensions("eye_", tensor, (2,), "init.dirac_(tensor), for convolutions")
     return write("eye_", tensor, Identity(), weight_geometry("eye_", tensor), None)
 
 
@@ -116,7 +129,7 @@ def dirac_(tensor: torch.Tensor, groups: int = 1) -> torch.Tensor:
     Raises:
         ShapeError: if there are not 3 to 5 dimensions, or groups do not divide the first.
     """
-    _needs_dimensions("dirac_", tensor, (3, 4, 5))
+    _needs_dimensions("dirac_", tensor, (3, 4, 5), "init.eye_(tensor), for matrices")
     return write("dirac_", tensor, Identity(), weight_geometry("dirac_", tensor, groups=groups), None)
 
 
@@ -131,7 +144,8 @@ def xavier_uniform_(
     Raises:
         ShapeError: if there are fewer than 2 dimensions.
     """
-    return _scaled("xavier_uniform_", tensor, VarianceScaling(gain, "fan_avg", "uniform"), generator, keyed)
+    recipe = built("xavier_uniform_", {}, "init.xavier_uniform_(tensor)", VarianceScaling, gain, "fan_avg", "uniform")
+    return _scaled("xavier_uniform_", tensor, recipe, generator, keyed)
 
 
 def xavier_normal_(
@@ -145,7 +159,8 @@ def xavier_normal_(
     Raises:
         ShapeError: if there are fewer than 2 dimensions.
     """
-    return _scaled("xavier_normal_", tensor, VarianceScaling(gain, "fan_avg", "normal"), generator, keyed)
+    recipe = built("xavier_normal_", {}, "init.xavier_normal_(tensor)", VarianceScaling, gain, "fan_avg", "normal")
+    return _scaled("xavier_normal_", tensor, recipe, generator, keyed)
 
 
 def kaiming_uniform_(
@@ -202,7 +217,8 @@ def orthogonal_(
     Raises:
         ShapeError: if there are fewer than 2 dimensions.
     """
-    return _scaled("orthogonal_", tensor, SemiOrthogonal(abs(gain)), generator, keyed)
+    recipe = built("orthogonal_", {}, "init.orthogonal_(tensor)", SemiOrthogonal, abs(gain))
+    return _scaled("orthogonal_", tensor, recipe, generator, keyed)
 
 
 def sparse_(
@@ -218,12 +234,15 @@ def sparse_(
         ShapeError: if there are not 2 dimensions.
         ArgumentError: if the sparsity is not within 0..1.
     """
-    _needs_dimensions("sparse_", tensor, (2,))
+    _needs_dimensions("sparse_", tensor, (2,), "init.fill_(tensor, penstock.recipes.Sparse(15))")
     rows = tensor.shape[0]
     if not 0.0 <= sparsity <= 1.0:
-        raise ArgumentError(message(f"sparse_: sparsity must lie within 0..1; got {sparsity!r}."))
+        fact = f"sparse_: sparsity must lie within 0..1; got {sparsity!r}."
+        raise ArgumentError(message(fact, hint="init.sparse_(tensor, 0.9)"))
     nonzero = rows - math.ceil(sparsity * rows)
-    recipe = Sparse(nonzero, "input", std) if nonzero else Constant(0.0)
+    hint = "init.sparse_(tensor, 0.9, std=0.01)"
+    recipe = built("sparse_", {"gain": "std"}, hint, Sparse, max(1, nonzero), "input", std)
+    recipe = recipe if nonzero else Constant(0.0)
     return _scaled("sparse_", tensor, recipe, generator, keyed)
 
 
@@ -241,7 +260,8 @@ def _scaled(
     return write(function, tensor, recipe, weight_geometry(function, tensor), generator, **keyed)
 
 
-def _needs_dimensions(function: str, tensor: torch.Tensor, allowed: tuple[int, ...]) -> None:
+def _needs_dimensions(function: str, tensor: torch.Tensor, allowed: tuple[int, ...], hint: str) -> None:
     if tensor.dim() not in allowed:
         wanted = " or ".join(map(str, allowed))
-        raise ShapeError(message(f"{function}: tensor must have {wanted} dimensions; got {tuple(tensor.shape)}."))
+        fact = f"{function}: tensor must have {wanted} dimensions; got {tuple(tensor.shape)}."
+        raise ShapeError(message(fact, hint=hint))

@@ -15,6 +15,7 @@ from penstock.errors import ArgumentError, ShapeError, UnsupportedError, message
 from penstock.geometry import Geometry
 from penstock.randomness import Window, key_for
 from penstock.recipes import Constant, Identity, Recipe
+from penstock.recipes.arguments import no_more
 from penstock.recipes.bounded_normal import BoundedNormal
 from penstock.recipes.complex_values import draw_complex
 from penstock.recipes.normal import Normal
@@ -85,12 +86,15 @@ def weight_geometry(
     stride: int = 1,
     transposed: bool = False,
     lookup: bool = False,
+    **unknown: object,
 ) -> Geometry:
     """The roles of a weight's axes: PyTorch's (out, in, *taps), or what is declared.
 
     Raises:
         ShapeError: if there are fewer than 2 axes, or the roles do not fit.
+        UnsupportedError: if there are other arguments.
     """
+    no_more(function, unknown, Options.__annotations__)
     shape = tuple(tensor.shape)
     if len(shape) < 2:
         raise ShapeError(
@@ -134,13 +138,17 @@ def write(
     key: int | None = None,
     seed: SupportsIndex | None = None,
     name: str | None = None,
+    **unknown: object,
 ) -> torch.Tensor:
     """Write a recipe's values into a tensor, this rank's part only if it is sharded.
 
     Raises:
-        UnsupportedError: if the tensor is of integers and the values random, or it is a DTensor with pending sums.
+        UnsupportedError: if the tensor is none, or of integers and the values random; if it is a DTensor with pending
+            sums; if the generator is none; if there are other arguments.
         ArgumentError: if more than one of generator, key and seed is given.
     """
+    no_more(function, unknown, Keyed.__annotations__)
+    _check_kinds(function, tensor, generator)
     rows: tuple[int, ...] = ()
     across = 0
     if type(recipe) is ZeroRows:  # its part is drawn the fast way, then the rows are cleared
@@ -167,6 +175,15 @@ def write(
                 _below(target, recipe.high)
             _clear(target, rows, across, window)
     return tensor
+
+
+def _check_kinds(function: str, tensor: object, generator: object) -> None:
+    if not isinstance(tensor, torch.Tensor):
+        fact = f"{function}: tensor must be a torch.Tensor; got {type(tensor).__name__}."
+        raise UnsupportedError(message(fact, hint=f"penstock.numpy for arrays; init.{function}(layer.weight)"))
+    if generator is not None and not isinstance(generator, torch.Generator):
+        fact = f"{function}: generator must be a torch.Generator or None; got {generator!r}."
+        raise UnsupportedError(message(fact, hint="seed=0, name='layers.0.weight'"))
 
 
 def _clear(target: torch.Tensor, rows: Sequence[int], axis: int, window: Window | None) -> None:

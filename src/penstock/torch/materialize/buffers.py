@@ -50,6 +50,8 @@ def lost_tensors(model: nn.Module) -> list[Lost]:
 
 def lost_parameters(model: nn.Module, names: Collection[str]) -> list[Lost]:
     """Parameters of these names that have no memory."""
+    if not names:
+        return []
     named = {name: p for name, p in model.named_parameters() if name in names and p.is_meta}
     return [Lost(name.rpartition(".")[0], name.rpartition(".")[2], parameter) for name, parameter in named.items()]
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 COMPUTED = "made again by its class: it is computed, not drawn"
 
 Overrides = Mapping[str, Recipe]
+Parameters = Mapping[str, nn.Parameter]
 
 
 def materialize(
@@ -58,9 +59,10 @@ def materialize(
             check_kinds(model)
             _restore_ties(model)
             _check_skip(model, skip)
-            chosen, unplaced = _chosen(model, plan, skip)
+            chosen, parameters = _chosen(model, plan, skip)
+            unplaced = [e.name for e in chosen.entries if _left_empty(e, parameters[e.name])]
             buffers = _computed(model, unplaced, skip, seed)
-            said: dict[str, Any] = identity(chosen, model, seed, str(device)) if exchange is not None else {}
+            said: dict[str, Any] = identity(chosen, parameters, seed, str(device)) if exchange is not None else {}
         except PenstockError as error:
             if exchange is not None:
                 exchange.tell({"error": str(error)})
@@ -68,7 +70,7 @@ def materialize(
         if exchange is not None:
             check_agreement("materialize", exchange.tell(said))
         try:
-            drawn = _draw(model, chosen, seed, torch.device(device), progress)
+            drawn = _draw(parameters, chosen, seed, torch.device(device), progress)
             put(model, drawn | _placed(buffers, torch.device(device)))
             reasons = {lost.full_name: COMPUTED for lost, value in buffers if value is not None}
             ledger = ledger_of(_explained(chosen, reasons), model, seed=seed, reasons=reasons)
@@ -104,6 +106,8 @@ def _fits(pattern_list: Sequence[str], names: Sequence[str]) -> bool:
 
 
 def _check_skip(model: nn.Module, skip: Sequence[str]) -> None:
+    if not skip and not isinstance(skip, str):
+        return
     names = [n for n, _ in model.named_parameters(remove_duplicate=False)]
     names += [item.full_name for item in lost_tensors(model)] + [n for n, _ in model.named_buffers()]
     for pattern in [skip] if isinstance(skip, str) else skip:
@@ -116,8 +120,8 @@ def _check_skip(model: nn.Module, skip: Sequence[str]) -> None:
             )
 
 
-def _chosen(model: nn.Module, plan: Plan | Overrides | None, skip: Sequence[str]) -> tuple[Plan, tuple[str, ...]]:
-    """The plan to be drawn, given or made from the structure with the user's recipes; and what it leaves empty."""
+def _chosen(model: nn.Module, plan: Plan | Overrides | None, skip: Sequence[str]) -> tuple[Plan, Parameters]:
+    """The plan to be drawn, given or made from the structure with the user's recipes; and the model's parameters."""
     if isinstance(plan, Plan):
         chosen = _part_of(plan, model)
     else:
@@ -129,13 +133,16 @@ def _chosen(model: nn.Module, plan: Plan | Overrides | None, skip: Sequence[str]
         for e in chosen.entries
     )
     chosen = replace(chosen, entries=entries)
-    parameters = matching(chosen, model, "materialize")
-    empty = (e.name for e in entries if e.recipe is None and e.rule != "skip" and parameters[e.name].is_meta)
-    return chosen, tuple(empty)
+    return chosen, matching(chosen, model, "materialize")
+
+
+def _left_empty(entry: Entry, parameter: nn.Parameter) -> bool:
+    return entry.recipe is None and entry.rule != "skip" and parameter.is_meta
 
 
 def _explained(plan: Plan, reasons: Mapping[str, str]) -> Plan:
-    return replace(plan, entries=tuple(replace(e, reason=reasons.get(e.name, e.reason)) for e in plan.entries))
+    entries = (replace(e, reason=reasons[e.name]) if e.name in reasons else e for e in plan.entries)
+    return replace(plan, entries=tuple(entries))
 
 
 def _part_of(plan: Plan, model: nn.Module) -> Plan:
@@ -208,20 +215,21 @@ def _few(names: Sequence[str]) -> str:
 
 
 def _draw(
-    model: nn.Module, plan: Plan, seed: int, device: torch.device, progress: Progress | None
+    parameters: Parameters, plan: Plan, seed: int, device: torch.device, progress: Progress | None
 ) -> dict[int, torch.Tensor]:
     """Draw every planned parameter, those without memory into new memory: id of the old one -> the new one."""
-    parameters = dict(model.named_parameters())
     sizes = {name: local_bytes(p) for name, p in parameters.items()}
-    new: dict[int, torch.Tensor] = {}
+    # All memory is asked for before any is written: it costs nothing until then, and a fill leaves none of what this
+    # needs in the processor's cache.
+    wanted = [e for e in plan.entries if parameters[e.name].is_meta and (e.recipe is not None or e.rule == "skip")]
+    new = {id(old): with_memory(old, device) for old in (parameters[entry.name] for entry in wanted)}
     done, total = 0, sum(sizes.values())
     with shown(progress, total) as tell:
         for entry in plan.entries:
-            target = old = parameters[entry.name]
-            if old.is_meta and (entry.recipe is not None or entry.rule == "skip"):
-                target = new[id(old)] = with_memory(old, device)
-                if entry.recipe is None:
-                    fill_with_nan(target)
+            old = parameters[entry.name]
+            target = new.get(id(old), old)
+            if entry.rule == "skip" and target is not old:
+                fill_with_nan(target)
             draw_entry(entry, target, seed)
             done += sizes[entry.name]
             tell(done, total, entry.name)

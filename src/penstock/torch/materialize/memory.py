@@ -69,7 +69,10 @@ def check_kinds(model: nn.Module) -> None:
 
 def with_memory(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """A tensor of the same kind, shape and layout over ranks, with memory that nobody has written yet."""
-    made = torch.empty_like(tensor.detach(), device=device)
+    # Without autograd, and told the order, PyTorch asks less of a DTensor: a third of the time.
+    order = torch.contiguous_format if tensor.is_contiguous() else torch.preserve_format
+    with torch.no_grad():
+        made = torch.empty_like(tensor, device=device, memory_format=order)
     if not isinstance(tensor, nn.Parameter):
         return made
     parameter = nn.Parameter(made, requires_grad=tensor.requires_grad)
@@ -93,15 +96,13 @@ def put(model: nn.Module, new: dict[int, torch.Tensor]) -> None:
 
 def local_part(tensor: torch.Tensor) -> torch.Tensor:
     """What this rank holds of a tensor, without its gradient."""
-    plain = tensor.detach()
-    return plain.to_local() if is_dtensor(plain) else plain
+    with torch.no_grad():  # a DTensor's local part is then no view of it: `detach` would cost more than all else here
+        return tensor.to_local() if is_dtensor(tensor) else tensor.detach()
 
 
 def local_bytes(tensor: torch.Tensor) -> int:
     """Bytes that this rank holds of a tensor."""
-    with torch.no_grad():  # a DTensor's local part is then no view of it: `detach` would cost more than all else here
-        local = tensor.to_local() if is_dtensor(tensor) else tensor
-    return local.numel() * local.element_size()
+    return (local := local_part(tensor)).numel() * local.element_size()
 
 
 def fill_with_nan(tensor: torch.Tensor) -> None:

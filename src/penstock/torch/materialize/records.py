@@ -6,6 +6,7 @@ import base64
 import math
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from penstock.ledger.content import Content, content_of
 from penstock.ledger.digests import WORTH, digests_of, sums_of
 from penstock.ledger.elements import ELEMENTS
 from penstock.ledger.rebuild import values_of
-from penstock.ledger.record import Box, Part, Record
+from penstock.ledger.record import Box, Kind, Part, Record
 from penstock.planning.plan import Entry, Plan
 from penstock.randomness import Window, key_for
 from penstock.recipes.recipe import Moments, pooled
@@ -48,15 +49,15 @@ def ledger_of(
         stored: parameters whose values were then set to something else; they go into the ledger themselves.
         reasons: of buffers, where there is something to say.
     """
-    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
-
+    parameters = dict(model.named_parameters())
     entries = [entry for entry in plan.entries if not parameters[entry.name].is_meta]
     threads = torch.get_num_threads()
-    digests = _digests({entry.name: parameters[entry.name] for entry in entries}, threads)
+    held = {entry.name: held_by(parameters[entry.name]) for entry in entries}
+    _hash(held, threads)
 
     def record(entry: Entry) -> Record:
-        known, scaled = digests.get(entry.name), (factors or {}).get(entry.name, ())
-        return _of_parameter(entry, parameters[entry.name], seed, scaled, stored, known)
+        scaled = (factors or {}).get(entry.name, ())
+        return _of_parameter(entry, held[entry.name], seed, scaled, keep=entry.name in stored)
 
     if threads == 1:
         records = [record(entry) for entry in entries]
@@ -67,23 +68,45 @@ def ledger_of(
     for name, buffer in _persistent_buffers(model):
         if not buffer.is_meta:
             reason = (reasons or {}).get(name, "buffer: kept its values")
-            records.append(_plain(name, buffer.detach(), reason, kind="buffer"))
+            records.append(_plain(name, held_by(buffer), reason, kind="buffer"))
     return Ledger(plan.model, seed, tuple(records), plan.notes)
 
 
-def _digests(parameters: Mapping[str, torch.Tensor], threads: int) -> dict[str, list[str]]:
-    """Hashes of the pieces of each parameter in plain memory, made together; none where that brings little."""
-    parts = {
-        name: [local for local, _ in pieces(tensor)]
-        for name, tensor in parameters.items()
-        if name_of(tensor.dtype) in ELEMENTS
-    }
-    plain = {name: some for name, some in parts.items() if all(_in_plain_memory(local) for local in some)}
-    if sum(local.numel() * local.element_size() for some in plain.values() for local in some) < WORTH:
-        return {}
-    made = digests_of([bits(local) for some in plain.values() for local in some], threads=threads)
+@dataclass(slots=True)
+class Held:
+    """What this rank holds of a tensor. Read once: on a DTensor each look costs as much as a small shard's values.
+
+    Attributes:
+        shape: of the whole tensor.
+        dtype: PyTorch's name of it: "float32".
+        parts: this rank's memory outside autograd, each piece with its window in the whole; None for all of it.
+        arrays: the bits of each piece, where they lie in plain memory and hashes of them were made together.
+        digests: those hashes.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    parts: list[tuple[torch.Tensor, Window | None]]
+    arrays: list[npt.NDArray[Any]] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+
+
+def held_by(tensor: torch.Tensor) -> Held:
+    """The pieces of a tensor that lie on this rank; no values are read yet."""
+    known = tensor if is_dtensor(tensor) else tensor.detach()
+    return Held(tuple(tensor.shape), name_of(tensor.dtype), list(pieces(known)))
+
+
+def _hash(held: Mapping[str, Held], threads: int) -> None:
+    """Make the hashes of all pieces in plain memory together; none where that brings little."""
+    plain = [one for one in held.values() if one.dtype in ELEMENTS and all(_in_plain_memory(p) for p, _ in one.parts)]
+    if sum(local.numel() * local.element_size() for one in plain for local, _ in one.parts) < WORTH:
+        return
+    arrays = [[bits(local) for local, _ in one.parts] for one in plain]
+    made = digests_of([array for some in arrays for array in some], threads=threads)
     rest = iter(made or ())
-    return {name: [next(rest) for _ in some] for name, some in plain.items()} if made else {}
+    for one, some in zip(plain if made else (), arrays, strict=False):
+        one.arrays, one.digests = some, [next(rest) for _ in some]
 
 
 def _in_plain_memory(local: torch.Tensor) -> bool:
@@ -113,23 +136,15 @@ def _comes_out(record: Record) -> bool:
     return content_of(values_of(record), record.dtype).digest == record.digest
 
 
-def _of_parameter(
-    entry: Entry,
-    tensor: torch.Tensor,
-    seed: int,
-    factors: tuple[float, ...],
-    stored: frozenset[str],
-    digests: list[str] | None,
-) -> Record:
-    if entry.recipe is None or entry.name in stored:
-        keep = entry.name in stored
-        return _plain(entry.name, tensor, entry.reason, ties=entry.ties, keep=keep, digests=digests)
-    parts, measured = content(tensor, digests)
+def _of_parameter(entry: Entry, held: Held, seed: int, factors: tuple[float, ...], *, keep: bool) -> Record:
+    if entry.recipe is None or keep:
+        return _plain(entry.name, held, entry.reason, ties=entry.ties, keep=keep)
+    parts, measured = content(held)
     asked, scale = entry.recipe.moments(entry.geometry), math.prod(factors)
     return Record(
         name=entry.name,
         shape=entry.shape,
-        dtype=name_of(tensor.dtype),
+        dtype=held.dtype,
         reason=entry.reason,
         recipe=entry.recipe,
         geometry=entry.geometry,
@@ -139,28 +154,23 @@ def _of_parameter(
         parts=parts,
         factors=factors,
         ties=entry.ties,
+        drawn_as=entry.drawn_as,
     )
 
 
 def _plain(
-    name: str,
-    tensor: torch.Tensor,
-    reason: str,
-    *,
-    kind: Any = "parameter",
-    ties: tuple[str, ...] = (),
-    keep: bool = False,
-    digests: list[str] | None = None,
+    name: str, held: Held, reason: str, *, kind: Kind = "parameter", ties: tuple[str, ...] = (), keep: bool = False
 ) -> Record:
     """A record of values that were not drawn; small ones are stored in it."""
-    parts, measured = content(tensor, digests)
+    parts, measured = content(held)
     stored = None
-    if len(parts) == 1 and parts[0].box is None and (keep or tensor.numel() <= KEPT):
-        stored = base64.b64encode(b"".join(np.ascontiguousarray(p).tobytes() for p in stored_pieces(tensor))).decode()
+    if len(parts) == 1 and parts[0].box is None and (keep or math.prod(held.shape) <= KEPT):
+        values = b"".join(np.ascontiguousarray(p).tobytes() for p in stored_pieces(held.parts[0][0]))
+        stored = base64.b64encode(values).decode()
     return Record(
         name=name,
-        shape=tuple(tensor.shape),
-        dtype=name_of(tensor.dtype),
+        shape=held.shape,
+        dtype=held.dtype,
         reason=reason,
         measured=measured,
         parts=parts,
@@ -170,19 +180,19 @@ def _plain(
     )
 
 
-def content(tensor: torch.Tensor, digests: list[str] | None = None) -> tuple[tuple[Part, ...], Moments | None]:
-    """Hash of each box that this rank holds, and the moments of all of them; `digests` are hashes made before."""
-    dtype = name_of(tensor.dtype)
+def content(held: Held) -> tuple[tuple[Part, ...], Moments | None]:
+    """Hash of each box that this rank holds, and the moments of all of them."""
+    dtype = held.dtype
     if dtype not in ELEMENTS:
         return (), None
     parts, moments, sizes = [], [], []
-    sums = None if digests is None else sums_of(dtype)
-    for number, (local, window) in enumerate(pieces(tensor)):
+    sums = sums_of(dtype) if held.digests else None
+    for number, (local, window) in enumerate(held.parts):
         one = Content(dtype)
-        for piece in stored_pieces(local):
-            one.add(piece, hashed=digests is None, sums=sums)
-        digest = one.digest if digests is None else digests[number]
-        parts.append(Part(digest, _box(tuple(tensor.shape), window)))
+        for piece in held.arrays[number : number + 1] or stored_pieces(local):
+            one.add(piece, hashed=not held.digests, sums=sums)
+        digest = held.digests[number] if held.digests else one.digest
+        parts.append(Part(digest, _box(held.shape, window)))
         if local.numel():
             moments.append(one.moments)
             sizes.append(local.numel())

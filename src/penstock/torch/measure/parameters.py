@@ -49,6 +49,7 @@ def measure_parameters(
             grad_rms=gradients.get(name),
             trainable=parameter.requires_grad,
             ties=tuple(names[1:]),
+            cell=known.cell if known else "",
         )
     return weights.measure_parameters(graph, held, measure=measure, equal=torch.equal)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from penstock.errors import ArgumentError, UnsupportedError
+from penstock.frameworks import adapter_named
 from penstock.racing.arm import Course
 from penstock.racing.data import Batch, call_arguments
 from penstock.racing.run import Built, told
@@ -50,7 +52,8 @@ def new_model(course: Course, seed: int) -> nn.Module:
     """
     with seeded(seed, "factory"):
         model = course.factory()
-    if not isinstance(model, nn.Module):
+    # On its PyTorch backend a Keras model is a module too, with a training mode and seeds of its own.
+    if not isinstance(model, nn.Module) or ("keras" in sys.modules and adapter_named("keras").is_model(model)):
         raise UnsupportedError(f"race: factory must return a model; got {type(model).__name__}.")
     return model
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -15,12 +16,11 @@ from penstock.torch.init.shards import is_dtensor
 from penstock.torch.ranks.exchange import Messages
 
 
-def identity(plan: Plan, model: nn.Module, seed: int, device: str) -> dict[str, Any]:
+def identity(plan: Plan, parameters: Mapping[str, nn.Parameter], seed: int, device: str) -> dict[str, Any]:
     """What must be the same on all ranks, in few bytes: the seed, and for each parameter what is drawn and how it lies.
 
     Ranks may hold different parameters (stages of a pipeline); what they hold in common must agree.
     """
-    parameters = dict(model.named_parameters())
     each = {}
     for entry in plan.entries:
         parameter = parameters[entry.name]
