@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,12 +13,10 @@ from penstock.jax.measure.batch import Batch
 from penstock.jax.measure.loss import Loss, evaluate
 from penstock.jax.models import Target
 from penstock.planning.learning_rate import LearningRate, Optimizer, Step
-from penstock.planning.rate_search import BETAS, EPSILON, NOTHING, search
+from penstock.planning.optimizers import Moments, Slope, Trainer, update
+from penstock.planning.rate_search import NOTHING, search
 
 Arrays = dict[str, jax.Array]
-State = tuple[Arrays, ...]
-Update = Callable[[Arrays, Arrays, State, Any, Any], tuple[Arrays, State]]
-"""(weights, gradients, state, rate, number of the step) -> weights, state."""
 
 
 def measure_learning_rate(target: Target, batch: Batch, *, loss: Loss, optimizers: Sequence[Optimizer]) -> LearningRate:
@@ -39,12 +37,12 @@ def measure_learning_rate(target: Target, batch: Batch, *, loss: Loss, optimizer
     slope = _slope(target, batch, loss, own)
 
     def begin(optimizer: Optimizer, momentum: float) -> Step:
-        return _Trainer(slope, own, optimizer, momentum=momentum).step
+        return _trainer(slope, own, optimizer, momentum=momentum).step
 
     return search(optimizers, begin)
 
 
-def _slope(target: Target, batch: Batch, loss: Loss, own: Arrays) -> Callable[[Arrays], tuple[jax.Array, Arrays]]:
+def _slope(target: Target, batch: Batch, loss: Loss, own: Arrays) -> Slope:
     """The loss and its gradient at given weights, compiled once."""
     fixed = {n: a for n, a in target.parameters.items() if n not in own}
     state, inputs = list(target.state.values()), list(batch.arrays.values())
@@ -59,56 +57,28 @@ def _slope(target: Target, batch: Batch, loss: Loss, own: Arrays) -> Callable[[A
     return lambda weights: compiled(weights, fixed, state, inputs)
 
 
-class _Trainer:
+def _trainer(slope: Slope, own: Arrays, optimizer: Optimizer, *, momentum: float) -> Trainer:
     """Steps of one optimizer, on float32 copies of weights that are held in less."""
-
-    def __init__(
-        self,
-        slope: Callable[[Arrays], tuple[jax.Array, Arrays]],
-        start: Arrays,
-        optimizer: Optimizer,
-        *,
-        momentum: float,
-    ) -> None:
-        self._slope = slope
-        self._weights = {n: a.astype(jnp.promote_types(a.dtype, jnp.float32)) for n, a in start.items()}
-        self._update: Update = _adam if optimizer != "sgd" else _sgd(momentum)
-        states = 2 if optimizer != "sgd" else 1
-        self._state = tuple({n: jnp.zeros_like(w) for n, w in self._weights.items()} for _ in range(states))
-        self._steps = 0
-
-    def step(self, rate: float) -> float:
-        """See `penstock.planning.learning_rate.Step`."""
-        value, gradients = self._slope(self._weights)
-        found = float(value)
-        if math.isfinite(found):
-            self._steps += 1
-            self._weights, self._state = self._update(self._weights, gradients, self._state, rate, float(self._steps))
-        return found
+    start = {n: a.astype(jnp.promote_types(a.dtype, jnp.float32)) for n, a in own.items()}
+    return Trainer(slope, start, partial(_move, momentum=momentum, optimizer=optimizer), jnp.zeros_like)
 
 
-def _sgd(momentum: float) -> Update:
-    """SGD as `torch.optim.SGD` and `optax.sgd` have it."""
-    return lambda *given: _heavy_ball(*given, momentum)
-
-
-@jax.jit
-def _heavy_ball(
-    weights: Arrays, gradients: Arrays, state: State, rate: Any, step: Any, momentum: Any
-) -> tuple[Arrays, State]:
+@partial(jax.jit, static_argnames="optimizer")
+def _move(
+    weights: Arrays,
+    gradients: Arrays,
+    moments: dict[str, Moments],
+    rate: Any,
+    correction: Moments,
+    momentum: Any,
+    *,
+    optimizer: Optimizer,
+) -> tuple[Arrays, dict[str, Moments]]:
+    given: dict[str, Any] = {"correction": correction, "momentum": momentum, "sqrt": jnp.sqrt, "square": _square}
     # Of a complex weight JAX's gradient is the conjugate of the direction in which the loss grows.
-    moved = {n: momentum * state[0][n] + jnp.conj(gradients[n]) for n in weights}
-    return {n: (weights[n] - rate * moved[n]).astype(weights[n].dtype) for n in weights}, (moved,)
+    made = {n: update(optimizer, w, jnp.conj(gradients[n]), moments[n], rate, **given) for n, w in weights.items()}
+    return {n: new.astype(weights[n].dtype) for n, (new, _) in made.items()}, {n: m for n, (_, m) in made.items()}
 
 
-@jax.jit
-def _adam(weights: Arrays, gradients: Arrays, state: State, rate: Any, step: Any) -> tuple[Arrays, State]:
-    """Adam as `torch.optim.Adam` has it."""
-    means, squares, made = {}, {}, {}
-    for n, weight in weights.items():
-        slope = jnp.conj(gradients[n])
-        means[n] = BETAS[0] * state[0][n] + (1.0 - BETAS[0]) * slope
-        squares[n] = BETAS[1] * state[1][n] + (1.0 - BETAS[1]) * jnp.real(slope * jnp.conj(slope))
-        root = jnp.sqrt(squares[n] / (1.0 - BETAS[1] ** step)) + EPSILON
-        made[n] = (weight - rate / (1.0 - BETAS[0] ** step) * means[n] / root).astype(weight.dtype)
-    return made, (means, squares)
+def _square(values: jax.Array) -> jax.Array:
+    return jnp.real(values * jnp.conj(values))

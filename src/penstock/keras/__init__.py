@@ -21,14 +21,12 @@ What differs from `keras.initializers`:
 
 from __future__ import annotations
 
+from keras.initializers import STFT, Initializer, STFTInitializer, deserialize, serialize, stft
+
 from penstock.keras.names import (
-    STFT,
     IdentityInitializer,
-    Initializer,
     OrthogonalInitializer,
-    STFTInitializer,
     constant,
-    deserialize,
     get,
     glorot_normal,
     glorot_uniform,
@@ -41,8 +39,6 @@ from penstock.keras.names import (
     orthogonal,
     random_normal,
     random_uniform,
-    serialize,
-    stft,
     truncated_normal,
     variance_scaling,
     zeros,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import keras
-from keras.initializers import STFT, Initializer, STFTInitializer, deserialize, serialize, stft
+from keras.initializers import Initializer
 
 from penstock.keras.plain import (
     Constant,
@@ -28,65 +29,22 @@ from penstock.keras.scaling import (
     VarianceScaling,
 )
 
-__all__ = [
-    "STFT",
-    "IdentityInitializer",
-    "Initializer",
-    "OrthogonalInitializer",
-    "STFTInitializer",
-    "constant",
-    "deserialize",
-    "get",
-    "glorot_normal",
-    "glorot_uniform",
-    "he_normal",
-    "he_uniform",
-    "identity",
-    "lecun_normal",
-    "lecun_uniform",
-    "ones",
-    "orthogonal",
-    "random_normal",
-    "random_uniform",
-    "serialize",
-    "stft",
-    "truncated_normal",
-    "variance_scaling",
-    "zeros",
-]
-
 IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
 constant, identity, ones, orthogonal, zeros = Constant, Identity, Ones, Orthogonal, Zeros
 random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
 glorot_normal, glorot_uniform, variance_scaling = GlorotNormal, GlorotUniform, VarianceScaling
 he_normal, he_uniform, lecun_normal, lecun_uniform = HeNormal, HeUniform, LecunNormal, LecunUniform
 
+_CLASSES: tuple[type[Initializer], ...] = (
+    *(Constant, DeltaOrthogonal, Identity, Ones, Orthogonal, RandomNormal, RandomUniform, TruncatedNormal, Zeros),
+    *(GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal, LecunUniform, VarianceScaling),
+)
 _BY_NAME: dict[str, type[Initializer]] = {
-    "delta_orthogonal": DeltaOrthogonal,
-    "DeltaOrthogonal": DeltaOrthogonal,
     "IdentityInitializer": Identity,
     "OrthogonalInitializer": Orthogonal,
-    **{
-        name: kind
-        for snake, kind in {
-            "constant": Constant,
-            "glorot_normal": GlorotNormal,
-            "glorot_uniform": GlorotUniform,
-            "he_normal": HeNormal,
-            "he_uniform": HeUniform,
-            "identity": Identity,
-            "lecun_normal": LecunNormal,
-            "lecun_uniform": LecunUniform,
-            "ones": Ones,
-            "orthogonal": Orthogonal,
-            "random_normal": RandomNormal,
-            "random_uniform": RandomUniform,
-            "truncated_normal": TruncatedNormal,
-            "variance_scaling": VarianceScaling,
-            "zeros": Zeros,
-        }.items()
-        for name in (snake, kind.__name__)
-    },
+    **{kind.__name__: kind for kind in _CLASSES},
+    # HeNormal is he_normal too.
+    **{re.sub(r"\B([A-Z])", r"_\1", kind.__name__).lower(): kind for kind in _CLASSES},
 }
 
 

@@ -132,13 +132,6 @@ def record_from_dict(data: Any) -> Record:
     drawn_as = data.get("drawn_as", "")
     if not isinstance(drawn_as, str):
         raise _bad(f"drawn_as of {name!r} must be text", drawn_as)
-    key = data.get("key")
-    try:
-        number = None if key is None else int(key, 16)
-    except (TypeError, ValueError):
-        raise _bad(f"key of {name!r} must be hexadecimal digits", key) from None
-    if number is not None and not 0 <= number < 2**64:
-        raise _bad(f"key of {name!r} must be 64 bits", key)
     return Record(
         name=name,
         shape=shape,
@@ -146,7 +139,7 @@ def record_from_dict(data: Any) -> Record:
         reason=str(texts["reason"]),
         recipe=None if recipe is None else recipe_from_dict(recipe),
         geometry=None if data.get("geometry") is None else _geometry(name, data["geometry"], shape),
-        key=number,
+        key=_key(name, data.get("key")),
         requested=_moments(name, data.get("requested")),
         measured=_moments(name, data.get("measured")),
         parts=tuple(_part(name, shape, part) for part in _list(name, "parts", data.get("parts"))),
@@ -156,6 +149,18 @@ def record_from_dict(data: Any) -> Record:
         ties=tuple(str(tie) for tie in _list(name, "ties", data.get("ties"))),
         drawn_as=drawn_as,
     )
+
+
+def _key(name: str, key: Any) -> int | None:
+    if key is None:
+        return None
+    try:
+        number = int(key, 16)
+    except (TypeError, ValueError):
+        raise _bad(f"key of {name!r} must be hexadecimal digits", key) from None
+    if not 0 <= number < 2**64:
+        raise _bad(f"key of {name!r} must be 64 bits", key)
+    return number
 
 
 def _changed(geometry: Geometry) -> dict[str, Any]:

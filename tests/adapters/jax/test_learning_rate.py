@@ -17,7 +17,7 @@ from jax_pairs import PAIRS, copied
 import penstock
 import penstock.jax as pj
 from penstock.errors import ArgumentError
-from penstock.jax.learning_rate import _slope, _Trainer, measure_learning_rate
+from penstock.jax.learning_rate import _slope, _trainer, measure_learning_rate
 from penstock.jax.measure.batch import arguments
 from penstock.jax.models import target_of
 from penstock.ledger.rebuild import values_of
@@ -80,9 +80,9 @@ def test_the_rates_are_those_of_pytorch(name):
     for optimizer, momentum in (("sgd", 0.9), ("adam", 0.0)):
         own = target_of(twin, "initialize")
         slope = _slope(own, arguments(y), in_jax, dict(own.parameters))
-        mine = _Trainer(slope, dict(own.parameters), optimizer, momentum=momentum)
+        mine = _trainer(slope, dict(own.parameters), optimizer, momentum=momentum)
         theirs = Trainer(model, x, in_torch, parameters, optimizer, momentum=momentum)
-        control = _Trainer(slope, dict(own.parameters), optimizer, momentum=0.0 if momentum else 0.9)
+        control = _trainer(slope, dict(own.parameters), optimizer, momentum=0.0 if momentum else 0.9)
         rate = first.of(optimizer)
         losses = [(mine.step(rate), theirs.step(rate), control.step(2.0 * rate)) for _ in range(5)]
         for one, other, _ in losses:
@@ -126,7 +126,7 @@ def test_half_types_are_trained_on_float32_copies():
     assert short.adam == pytest.approx(wide.adam, rel=0.5)
     target = target_of(pj.Model(mlp, params("bfloat16")), "initialize")
     slope = _slope(target, arguments(X), loss, dict(target.parameters))
-    trainer = _Trainer(slope, dict(target.parameters), "sgd", momentum=0.0)
+    trainer = _trainer(slope, dict(target.parameters), "sgd", momentum=0.0)
     for _ in range(20):
         trainer.step(1e-5)
     moved = trainer._weights["w0"] - target.parameters["w0"].astype("float32")

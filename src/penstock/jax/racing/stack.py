@@ -10,36 +10,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from penstock.jax.racing.objective import Loss, score_sum
-from penstock.jax.racing.optimizers import corrections, update
+from penstock.jax.racing.objective import score_sum
 from penstock.jax.racing.trainee import Trainee
-from penstock.racing.data import MOST_HELD_OUT, Array, Batch, Kind
+from penstock.planning.optimizers import corrections
+from penstock.racing.compiled_stack import CompiledStack
+from penstock.racing.data import MOST_HELD_OUT, Array, Batch
 from penstock.racing.scores import score_of
 
 
-class Stack:
+class Stack(CompiledStack[Trainee]):
     """Arms of one model that are trained together, by one optimizer."""
 
-    def __init__(
-        self, trainees: Sequence[Trainee], optimizer: str, rates: Sequence[float], *, loss: Loss, kind: Kind
-    ) -> None:
-        """Copy the weights of the models.
-
-        Args:
-            trainees: one an arm, of equal shapes; the first one lends its code.
-            optimizer: of all arms.
-            rates: learning rate of each.
-            loss: from (output, targets) to a scalar.
-            kind: of the targets.
-        """
-        self._kind: Kind = kind
-        self._code, self._loss, self._optimizer = trainees[0], loss, optimizer
-        self._values = [jnp.stack([t.values[name] for t in trainees]) for name in trainees[0].values]
-        self._rest = [jnp.stack(each) for each in zip(*(t.rest for t in trainees), strict=True)]
+    def _begin(self, models: Sequence[Trainee], rates: Sequence[float]) -> None:
+        self._values = [jnp.stack([t.values[name] for t in models]) for name in models[0].values]
+        self._rest = [jnp.stack(each) for each in zip(*(t.rest for t in models), strict=True)]
         self._moments = [(jnp.zeros_like(values), jnp.zeros_like(values)) for values in self._values]
         self._rates = jnp.asarray(rates, jnp.float32)
-        self._made = 0
-        self._places = list(range(len(trainees)))
+        self._places = list(range(len(models)))
         self._step = jax.jit(jax.vmap(self._one, in_axes=(0, 0, 0, 0, None, None, None, None)))
         self._measure = jax.jit(jax.vmap(self._score, in_axes=(0, 0, None, None)))
 
@@ -94,7 +81,7 @@ class Stack:
             return self._loss(output, targets), moved
 
         (loss, moved), gradients = jax.value_and_grad(loss_at, has_aux=True)(values)
-        following = partial(update, self._optimizer, rate=rate * factor, correction=correction)
+        following = partial(self._update, rate=rate * factor, correction=correction, sqrt=jnp.sqrt, square=_square)
         done = [following(v, jnp.conj(g), m) for v, g, m in zip(values, gradients, moments, strict=True)]
         # In the types that they had: a product with a rate of 32 bits would widen half types.
         kept = [(new.astype(old.dtype), m) for (new, m), old in zip(done, values, strict=True)]
@@ -107,6 +94,10 @@ class Stack:
         output, _ = self._code.evaluate(values, rest, inputs)
         loss = self._loss(output, targets)
         return loss, jnp.zeros(()) if self._kind == "custom" else score_sum(self._kind, output, targets)
+
+
+def _square(values: jax.Array) -> jax.Array:
+    return jnp.square(jnp.abs(values))
 
 
 def as_arrays(batch: Batch, like: Any) -> Batch:

@@ -14,13 +14,14 @@ from penstock.keras.models import call_of
 from penstock.keras.on_tensorflow import batch_of, target_of
 from penstock.keras.racing.backend import Loss
 from penstock.keras.racing.parts import Parts, parts_of
-from penstock.keras.racing.tensorflow_math import loss_of, score_sum, update
+from penstock.keras.racing.tensorflow_math import loss_of, score_sum
 from penstock.keras.tensorflow.initialize import calibrate
 from penstock.keras.tensorflow.tracer import trace
 from penstock.planning.drawing import drawn_arrays
+from penstock.planning.optimizers import corrections
 from penstock.planning.plan import Plan
-from penstock.planning.rate_search import BETAS
 from penstock.racing.arm import Arm
+from penstock.racing.compiled_stack import CompiledStack
 from penstock.racing.data import MOST_HELD_OUT, Array, Batch, Kind
 from penstock.racing.scores import score_of
 from penstock.racing.seeds import ALONE, seeded
@@ -82,32 +83,18 @@ class _Held:
     rest: Sequence[Any]
 
 
-class Stack:
+class Stack(CompiledStack[Parts]):
     """Arms of one model that are trained by one optimizer, each by the same compiled step."""
 
-    def __init__(
-        self, models: Sequence[Parts], optimizer: str, rates: Sequence[float], *, loss: Loss, kind: Kind
-    ) -> None:
-        """Copy the variables of the models.
-
-        Args:
-            models: one an arm, of equal shapes; the first one lends its code.
-            optimizer: of all arms.
-            rates: learning rate of each.
-            loss: from (output, targets) to a scalar.
-            kind: of the targets.
-        """
-        self._kind: Kind = kind
-        self._code, self._optimizer, self._loss = models[0], optimizer, loss
+    def _begin(self, models: Sequence[Parts], rates: Sequence[float]) -> None:
         self._arms = [_begun(parts, rate) for parts, rate in zip(models, rates, strict=True)]
-        self._made = 0
         self._step: Any = tf.function(self._one, autograph=False)
         self._measure: Any = tf.function(self._score, autograph=False)
 
     def step(self, inputs: Any, targets: Any, *, factor: float = 1.0) -> list[float]:
         """One step of every arm; each arm's loss before it."""
         self._made += 1
-        correction = [tf.constant(1.0 - beta**self._made, tf.float32) for beta in BETAS]
+        correction = [tf.constant(each, tf.float32) for each in corrections(self._made)]
         share = tf.constant(factor, tf.float32)
         losses = []
         for place, arm in enumerate(self._arms):
@@ -147,10 +134,11 @@ class Stack:
             loss = tf.reshape(self._loss(output, targets), ())
         zeros = tf.UnconnectedGradients.ZERO
         slopes = cast("Sequence[Any]", tape.gradient(loss, values, unconnected_gradients=zeros))
-        done = [
-            update(self._optimizer, v, tf.convert_to_tensor(slope), m, rate, correction)
-            for v, slope, m in zip(values, slopes, moments, strict=True)
-        ]
+        done = []
+        for value, slope, held in zip(values, slopes, moments, strict=True):
+            share, *divisors = (tf.cast(each, value.dtype) for each in (rate, *correction))
+            given = (value, tf.convert_to_tensor(slope), held, share, tuple(divisors))
+            done.append(self._update(*given, sqrt=tf.sqrt, square=tf.square))
         return [v for v, _ in done], [m for _, m in done], [tf.convert_to_tensor(t) for t in moved], loss
 
     def _score(self, values: Any, rest: Any, inputs: Any, targets: Any) -> Any:

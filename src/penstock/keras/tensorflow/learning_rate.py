@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,10 @@ import tensorflow as tf
 from penstock.keras.tensorflow.loss import Loss, evaluate
 from penstock.keras.tensorflow.target import Batch, Target
 from penstock.planning.learning_rate import LearningRate, Optimizer, Step
-from penstock.planning.rate_search import BETAS, EPSILON, NOTHING, search
+from penstock.planning.optimizers import Moments, Slope, Trainer, update
+from penstock.planning.rate_search import NOTHING, search
 
 Arrays = dict[str, npt.NDArray[Any]]
-Slope = Callable[[Arrays], tuple[float, Arrays]]
 
 
 def measure_learning_rate(target: Target, batch: Batch, *, loss: Loss, optimizers: Sequence[Optimizer]) -> LearningRate:
@@ -37,7 +37,9 @@ def measure_learning_rate(target: Target, batch: Batch, *, loss: Loss, optimizer
     slope = _slope(target, batch, loss, list(start))
 
     def begin(optimizer: Optimizer, momentum: float) -> Step:
-        return _Trainer(slope, start, optimizer, momentum=momentum).step
+        # On float32 copies of weights that are held in less.
+        copies = {n: a.astype(np.promote_types(a.dtype, np.float32)) for n, a in start.items()}
+        return Trainer(slope, copies, partial(_move, momentum=momentum, optimizer=optimizer), np.zeros_like).step
 
     return search(optimizers, begin)
 
@@ -65,36 +67,17 @@ def _slope(target: Target, batch: Batch, loss: Loss, own: Sequence[str]) -> Slop
     return slope
 
 
-class _Trainer:
-    """Steps of one optimizer, on float32 copies of weights that are held in less."""
-
-    def __init__(self, slope: Slope, start: Arrays, optimizer: Optimizer, *, momentum: float) -> None:
-        self._slope = slope
-        self._weights = {n: a.astype(np.promote_types(a.dtype, np.float32)) for n, a in start.items()}
-        self._move = self._sgd if optimizer == "sgd" else self._adam
-        self._momentum = momentum
-        self._means = {n: np.zeros_like(w) for n, w in self._weights.items()}
-        self._squares = {n: np.zeros_like(w) for n, w in self._weights.items()}
-        self._steps = 0
-
-    def step(self, rate: float) -> float:
-        """See `penstock.planning.learning_rate.Step`."""
-        found, slopes = self._slope(self._weights)
-        if math.isfinite(found):
-            self._steps += 1
-            with np.errstate(all="ignore"):  # a rate that is too large is part of the search
-                self._weights = {n: self._move(n, slopes[n], rate).astype(w.dtype) for n, w in self._weights.items()}
-        return found
-
-    def _sgd(self, name: str, slope: npt.NDArray[Any], rate: float) -> npt.NDArray[Any]:
-        """SGD as `torch.optim.SGD` and `optax.sgd` have it."""
-        self._means[name] = self._momentum * self._means[name] + slope
-        return self._weights[name] - rate * self._means[name]
-
-    def _adam(self, name: str, slope: npt.NDArray[Any], rate: float) -> npt.NDArray[Any]:
-        """Adam as `torch.optim.Adam` has it."""
-        first, second = BETAS
-        self._means[name] = first * self._means[name] + (1.0 - first) * slope
-        self._squares[name] = second * self._squares[name] + (1.0 - second) * slope**2
-        root = np.sqrt(self._squares[name] / (1.0 - second**self._steps)) + EPSILON
-        return self._weights[name] - rate / (1.0 - first**self._steps) * self._means[name] / root
+def _move(
+    weights: Arrays,
+    gradients: Arrays,
+    moments: Mapping[str, Moments],
+    rate: float,
+    correction: Moments,
+    *,
+    momentum: float,
+    optimizer: Optimizer,
+) -> tuple[Arrays, dict[str, Moments]]:
+    given: dict[str, Any] = {"correction": correction, "momentum": momentum, "sqrt": np.sqrt, "square": np.square}
+    with np.errstate(all="ignore"):  # a rate that is too large is part of the search
+        made = {n: update(optimizer, w, gradients[n], moments[n], rate, **given) for n, w in weights.items()}
+    return {n: new.astype(weights[n].dtype) for n, (new, _) in made.items()}, {n: m for n, (_, m) in made.items()}
