@@ -43,11 +43,9 @@ def ratio(seconds: Mapping[str, Sequence[float]], name: str, base: str) -> float
 
 
 def peak_mib(call: Callable[[], object]) -> float:
-    """How far the process's memory rises above its present level while a call runs, in MiB.
-
-    The kernel's high-water mark (ru_maxrss) never falls, so one process can measure one call; what is loaded or built
-    before must itself stay below the call's peak, which is so when a model's activations and gradients come after it.
-    """
+    """How far the process's memory rises above its present level while a call runs, in MiB (Linux)."""
+    # The kernel's high-water mark is set back to the present level, so what came before does not count.
+    Path("/proc/self/clear_refs").write_text("5")
     before = _resident_mib()
     call()
     return _high_water_mib() - before

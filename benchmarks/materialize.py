@@ -97,24 +97,28 @@ ARMS: dict[str, Callable[[Any], None]] = {
 }
 
 
-def load() -> None:
-    """Have the compiled kernels loaded, which takes a second once a process, and the library's classes."""
+def load(memory: int) -> None:
+    """Have the compiled kernels loaded, which takes a second once a process, and the library's classes.
+
+    And have the machine hold so many bytes: a virtual one that has given its free memory back takes longer to get it
+    again than the weights take to be drawn, whoever draws them.
+    """
     fill("normal", (2**24,), 0)
     digests_of([np.zeros(1), np.zeros(1)], least=0)
     ours(llama({**TINY, "layers": 1, **NARROW}))
+    np.ones(memory, dtype=np.uint8)
 
 
 def one(name: str, sizes: dict[str, int], threads: int, out: Any) -> None:
     """Run one arm and send what it cost."""
     torch.set_num_threads(threads)
-    load()
     model = llama(sizes)
-    weights = sum(p.numel() * p.element_size() for p in model.parameters()) / 2**20
-    before = bench._resident_mib()
+    size = sum(p.numel() * p.element_size() for p in model.parameters())
+    load(size)
     wall, cpu = time.perf_counter(), time.process_time()
-    ARMS[name](model)
+    peak = bench.peak_mib(lambda: ARMS[name](model))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    out.put((wall, cpu, bench._high_water_mib() - before, weights))
+    out.put((wall, cpu, peak, size / 2**20))
 
 
 def rank(number: int, ranks: int, store: str, sizes: dict[str, int], out: Any) -> None:
@@ -127,8 +131,8 @@ def rank(number: int, ranks: int, store: str, sizes: dict[str, int], out: Any) -
     os.environ["PENSTOCK_NUM_THREADS"] = "1"
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=number, world_size=ranks)
     mesh = init_device_mesh("cpu", (ranks,))
-    load()
     model: Any = llama(sizes)
+    load(sum(p.numel() * p.element_size() for p in model.parameters()) // ranks)
     for layer in model.model.layers:
         fully_shard(layer, mesh=mesh)
     fully_shard(model, mesh=mesh)
