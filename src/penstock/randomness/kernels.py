@@ -123,7 +123,7 @@ def _mend_tails(space, at, count, out, to, scale, shift):
 
 @_compiled
 def _transform(law, space, at, count, out, to, scale, shift):
-    """words[at : at + count] to values at out[to : to + count], count <= _BUFFER."""
+    """words[at : at + count] to values at out[to : to + count], count <= _BUFFER; as bfloat16 where that is uint16."""
     words, beside = space[0], space[1]
     rest = count % STEP
     whole = count - rest
@@ -221,7 +221,8 @@ def fill_rows(law, key, kind, axes, rows, columns, places, out32, out64, out16, 
     """
     space = _workspace()
     values = np.empty(_BUFFER, np.float32)
-    halves = np.empty(_BUFFER, np.uint16)
+    halves = np.empty(_BUFFER + _SPARE, np.uint16)
+    short = (space[0], halves, space[2], space[3])
     made, groups = -1, 0
     step = places[2]
     for row in range(rows[0], rows[1]):
@@ -244,6 +245,8 @@ def fill_rows(law, key, kind, axes, rows, columns, places, out32, out64, out16, 
             at = place + done * step
             if kind == FLOAT32 and step == 1:
                 _transform(law, space, offset, now, out32, at, scale, shift)
+            elif kind == BFLOAT16 and step == 1:
+                _transform(law, short, offset, now, out16, at, scale, shift)
             else:
                 _transform(law, space, offset, now, values, 0, scale, shift)
                 _store(kind, values[:now], halves, at, step, out32, out64, out16)

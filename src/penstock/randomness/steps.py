@@ -67,13 +67,18 @@ def group_words(_, words, at, counter, key):
 
 
 def _step(lanes: int, law: Callable[[Vector], Vector]) -> Any:
-    """One step: words[at : at + lanes] to scaled and shifted values at out[to : to + lanes]."""
+    """One step: words[at : at + lanes] to scaled and shifted values at out[to : to + lanes].
+
+    Where `out` is uint16 they are rounded to bfloat16 on the way.
+    """
 
     def typed(_, words, at, out, to, scale, shift):
         def generate(context, builder, signature, arguments):
             words, at, out, to, scale, shift = arguments
             raw = law(load(context, builder, signature.args[0], words, at, lanes))
             values = raw * splat(builder, scale, lanes) + splat(builder, shift, lanes)
+            if signature.args[2].dtype == types.uint16:
+                values = values.to_bfloat16()
             store(context, values, signature.args[2], out, to)
             return context.get_dummy_value()
 

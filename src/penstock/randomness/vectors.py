@@ -15,7 +15,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-I32, I64, F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
+I16, I32, I64, F32 = ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
 
 
 class Vector:
@@ -75,6 +75,12 @@ class Vector:
         """The float32 numbers with these bits."""
         return Vector(self.builder, self.builder.bitcast(self.value, self._like(F32)))
 
+    def to_bfloat16(self) -> Vector:
+        """The 16 bits of the nearest bfloat16, ties to even; for numbers that are not NaN."""
+        bits = self.bits()
+        rounded = (bits + ((bits >> 16) & 1) + 0x7FFF) >> 16
+        return Vector(self.builder, self.builder.trunc(rounded.value, self._like(I16)))
+
     def low_halves(self, order: Sequence[int]) -> Vector:
         """The low 32 bits of 64-bit lanes `order[0]`, `order[1]`, ..."""
         halves = self.builder.bitcast(self.value, ir.VectorType(I32, 2 * self._lanes))
@@ -129,7 +135,7 @@ def load(context: Any, builder: Any, kind: Any, array: Any, at: Any, lanes: int)
 def store(context: Any, vector: Vector, kind: Any, array: Any, at: Any) -> None:
     """Write to neighbouring elements of a numba array."""
     place = _place(context, vector.builder, kind, array, at, vector.value.type.count)
-    vector.builder.store(vector.value, place).align = 4
+    vector.builder.store(vector.value, place).align = kind.dtype.bitwidth // 8
 
 
 def _place(context: Any, builder: Any, kind: Any, array: Any, at: Any, lanes: int) -> Any:
