@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ import penstock
 from penstock.planning.initialization import Initialization
 from penstock.planning.stacks import ZETA
 from penstock.planning.structure import Structure
-from penstock.recipes import LooksLinear, Orthogonal
+from penstock.recipes import BalancedOrthogonal, LooksLinear, Orthogonal
 from penstock.torch.check import measure
 
 X = normal(32, 16)
@@ -190,3 +191,35 @@ def test_layers_that_the_batch_never_reaches_are_left_and_named():
     before = model.spare.clone()
     assert any("spare" in note for note in done(model).plan.notes)
     assert torch.equal(model.spare, before)
+
+
+def test_convolutions_behind_functions_with_a_mean_show_no_border(monkeypatch: pytest.MonkeyPatch):
+    def pictures(function: Callable[[], nn.Module]) -> nn.Sequential:
+        layers = [m for i in range(10) for m in (nn.Conv2d(8 if i else 1, 8, 3, padding=1), function())]
+        return nn.Sequential(
+            nn.Unflatten(1, (1, 8, 8)), *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)
+        )
+
+    x = torch.randn(64, 64, generator=torch.Generator().manual_seed(0))
+
+    def told_apart(model: nn.Sequential) -> float:
+        """Share of the last convolution's variance within units that differs between inputs, not only places."""
+        with torch.no_grad():
+            made = model[:-4](x)
+        within = made - made.mean((0, 2, 3), keepdim=True)
+        return float(made.var(0, unbiased=False).mean() / within.square().mean())
+
+    model = seeded(lambda: pictures(nn.Sigmoid))
+    plan = penstock.initialize(model, x).plan
+    assert [type(plan[f"{2 * i + 1}.weight"].recipe) for i in range(10)] == [Orthogonal] + [BalancedOrthogonal] * 9
+    assert told_apart(model) > 0.9
+    # Control: the same units on the same data with taps that are not balanced.
+    with monkeypatch.context() as patched:
+        # By its module: the package has the rule itself under this name.
+        patched.setattr(import_module("penstock.planning.rules.shaped"), "_balances", lambda node: False)
+        control = penstock.initialize(model, x).plan
+    assert {type(control[f"{2 * i + 1}.weight"].recipe) for i in range(10)} == {Orthogonal}
+    assert told_apart(model) < 0.3
+    # tanh is used at mean 0, where padding is no different from any other zero.
+    plan = penstock.plan(seeded(lambda: pictures(nn.Tanh)), x)
+    assert type(plan["3.weight"].recipe) is Orthogonal

@@ -7,6 +7,7 @@ import math
 from penstock.geometry import Geometry
 from penstock.recipes import (
     S4D,
+    BalancedOrthogonal,
     Bilinear,
     Blocks,
     BoundedNormal,
@@ -18,6 +19,7 @@ from penstock.recipes import (
     Hippo,
     Icnr,
     Identity,
+    Joined,
     LogIndex,
     LogitOfUniform,
     LogOfUniform,
@@ -114,6 +116,13 @@ SPECIAL: dict[str, tuple[Recipe, dict[str, Geometry]]] = {
     "delta_orthogonal": (DeltaOrthogonal(1.5), {name: GEOMETRIES[name] for name in (*WIDENING, "linear")}),
     "delta_orthogonal keeping the rms": (DeltaOrthogonal(1.5, "rms"), {"conv": GEOMETRIES["conv"]}),
     "convolution_orthogonal": (ConvolutionOrthogonal(0.5), {name: GEOMETRIES[name] for name in WIDENING}),
+    "balanced_orthogonal": (
+        BalancedOrthogonal(1.5),
+        {
+            name: GEOMETRIES[name]
+            for name in ("linear", "wide", "conv", "grouped", "transposed", "experts", "qkv", "empty")
+        },
+    ),
     "looks_linear": (
         LooksLinear("hidden", 1.5),
         {name: GEOMETRIES[name] for name in ("linear", "wide", "input first", "conv", "experts", "heads", "qkv")},
@@ -125,6 +134,14 @@ SPECIAL: dict[str, tuple[Recipe, dict[str, Geometry]]] = {
     "icnr of runs": (Icnr(he_normal(), 4, "tensorflow"), {"conv": GEOMETRIES["conv"]}),
     "icnr of itself": (Icnr(Icnr(Normal(1.0), 2), 3, "tensorflow"), {"conv": GEOMETRIES["conv"]}),
     "blocks": (BLOCKS, {"qkv": GEOMETRIES["qkv"]}),
+    "joined": (
+        Joined((Blocks((he_normal(),) * 3), Blocks((Orthogonal(1.0),) * 3)), (10, 6)),
+        {"qkv": GEOMETRIES["qkv"]},
+    ),
+    "joined, gates together": (
+        Joined((Normal(0.1), Orthogonal(2.0)), (10, 6)),
+        {"experts": Geometry((5, 16, 24), in_axes=(1,), out_axes=(2,), batch_axes=(0,))},
+    ),
     "per_block": (FORGET, {"bias": BIAS}),
     "zero_rows": (
         ZeroRows(Normal(0.5), (7,)),

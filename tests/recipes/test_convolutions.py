@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from penstock.errors import ArgumentError, ShapeError
 from penstock.geometry import Geometry
 from penstock.randomness import fill
-from penstock.recipes import Bilinear, ConvolutionOrthogonal, DeltaOrthogonal, Icnr, Normal, Orthogonal
+from penstock.recipes import (
+    BalancedOrthogonal,
+    Bilinear,
+    ConvolutionOrthogonal,
+    DeltaOrthogonal,
+    Icnr,
+    Normal,
+    Orthogonal,
+)
 
 torch = pytest.importorskip("torch")
 CONVOLVE = {1: torch.nn.functional.conv1d, 2: torch.nn.functional.conv2d, 3: torch.nn.functional.conv3d}
@@ -84,6 +92,47 @@ def test_a_linear_layer_is_no_convolution():
         Bilinear().draw(Geometry((4, 4), in_axes=(1,), out_axes=(0,)), 0)
     with pytest.raises(ArgumentError, match="keep must be one of the known ones; got 'mean'"):
         DeltaOrthogonal(1.0, "mean")
+
+
+BALANCED = [convolution(9, 5, 3), convolution(40, 5, 3), convolution(12, 6, 3, 5, groups=3), convolution(5, 4, 3, 3, 2)]
+
+
+@pytest.mark.parametrize("geometry", BALANCED, ids=lambda g: str(g.shape))
+def test_balanced_taps_read_a_common_mean_as_the_zero_of_the_padding(geometry):
+    dimensions = len(geometry.window_axes)
+    inputs = torch.full((1, geometry.shape[1] * geometry.groups, *[6] * dimensions), 0.7, dtype=torch.float64)
+    widths = [width for k in reversed(geometry.shape[2:]) for width in ((k - 1) // 2, k // 2)]
+    padded = torch.nn.functional.pad(inputs, widths)
+
+    def border(recipe):
+        weight = torch.from_numpy(recipe.draw(geometry, 5)).double()
+        outputs = CONVOLVE[dimensions](padded, weight, groups=geometry.groups).flatten(2)
+        return float((outputs - outputs.mean(2, keepdim=True)).abs().max())
+
+    assert border(BalancedOrthogonal(1.5)) < 1e-6
+    # The control: the same without balance.
+    assert border(Orthogonal(1.5)) > 0.1
+
+
+@pytest.mark.parametrize("geometry", BALANCED, ids=lambda g: str(g.shape))
+def test_balanced_kernels_are_rotations_of_the_balanced_directions(geometry):
+    recipe = BalancedOrthogonal(2.0)
+    weight = recipe.draw(geometry, 5).astype(np.float64)
+    window = math.prod(geometry.shape[2:])
+    directions = geometry.shape[1] * window - (window - 1)
+    for part in np.split(weight, geometry.groups):
+        rows = len(part)
+        values = np.linalg.svd(part.reshape(rows, -1), compute_uv=False)
+        kept = min(rows, directions)
+        np.testing.assert_allclose(values[:kept], 2.0 * math.sqrt(max(rows, directions) / directions), rtol=1e-5)
+        np.testing.assert_allclose(values[kept:], 0.0, atol=1e-5)
+        np.testing.assert_allclose((part**2).sum(), 4.0 * rows, rtol=1e-5)
+    np.testing.assert_allclose(math.sqrt((weight**2).mean()), recipe.std(geometry), rtol=1e-5)
+
+
+def test_one_input_alone_cannot_be_balanced():
+    with pytest.raises(ShapeError, match=r"BalancedOrthogonal\.draw: a group must have two inputs or more(.|\n)*Hint"):
+        BalancedOrthogonal().draw(convolution(4, 4, 3, groups=4), 0)
 
 
 @pytest.mark.parametrize("stride", [2, 3, 4])

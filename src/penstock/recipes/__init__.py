@@ -6,6 +6,7 @@ values that follow from other arrays in `penstock.recipes.from_values`. `catalog
 
 from __future__ import annotations
 
+from penstock.recipes.balanced_orthogonal import BalancedOrthogonal
 from penstock.recipes.bilinear import Bilinear
 from penstock.recipes.blocks import Blocks
 from penstock.recipes.bounded_normal import BoundedNormal
@@ -84,6 +85,7 @@ __all__ = [
     "RECIPES",
     "S4D",
     "Affine",
+    "BalancedOrthogonal",
     "Bilinear",
     "Blocks",
     "BoundedNormal",

@@ -8,6 +8,7 @@ from typing import Any
 
 from penstock.errors import ArgumentError, closest, message
 from penstock.recipes import named, poincare, random_walk, starts
+from penstock.recipes.balanced_orthogonal import BalancedOrthogonal
 from penstock.recipes.bilinear import Bilinear
 from penstock.recipes.blocks import Blocks
 from penstock.recipes.bounded_normal import BoundedNormal
@@ -75,6 +76,7 @@ RECIPES: dict[str, type[Recipe]] = {
         Modular,
         DeltaOrthogonal,
         ConvolutionOrthogonal,
+        BalancedOrthogonal,
         LooksLinear,
         Identity,
         CyclicIdentity,

@@ -9,8 +9,12 @@ from penstock.planning.rules.gains import incoming_gain
 from penstock.planning.site import Decision, Site
 from penstock.planning.stacks import Use
 from penstock.planning.structure import Structure
-from penstock.recipes import LooksLinear, Orthogonal
+from penstock.recipes import BalancedOrthogonal, LooksLinear, Orthogonal
 from penstock.recipes.recipe import Recipe
+from penstock.recipes.structured import taps
+
+ODD = 1e-4
+"""Mean square of a function over its variance, below which it has no mean to speak of: tanh has none."""
 
 
 def shaped(site: Site) -> Decision | None:
@@ -38,7 +42,17 @@ def mirrored_or_orthogonal(structure: Structure, node: Node, rms: float) -> Reci
     reads, makes = before is not None and before.shape.mirrored, mine is not None and mine.shape.mirrored
     if reads:
         return LooksLinear("hidden" if makes else "last", gain)
-    return LooksLinear("first", gain) if makes else Orthogonal(gain)
+    if makes:
+        return LooksLinear("first", gain)
+    # Only what reads a mean sees where the padding begins.
+    padded = before is not None and before.shape.offset > ODD and _balances(node)
+    return BalancedOrthogonal(gain) if padded else Orthogonal(gain)
+
+
+def _balances(node: Node) -> bool:
+    """Whether this is a convolution that can read a common mean of its inputs as zero."""
+    geometry = node.geometry
+    return geometry is not None and taps(geometry) > 1 and geometry.fans.fan_in > taps(geometry)
 
 
 def source_use(structure: Structure, node: Node) -> Use | None:
@@ -54,6 +68,8 @@ def source_use(structure: Structure, node: Node) -> Use | None:
 def _reason(use: Use, recipe: Recipe) -> str:
     place, name = use.shape, use.name
     pairs = ", in pairs of opposite sign" if isinstance(recipe, LooksLinear) else ""
+    if isinstance(recipe, BalancedOrthogonal):
+        pairs = ", outer taps balanced so that padding shows no border"
     text = (
         f"in a stack that counts for {use.depth:.3g} functions: orthogonal{pairs}, units at mean "
         f"{place.beta:.3g} and std {place.alpha:.3g}, where {name} stretches small differences by {place.slope:.4g}"
