@@ -37,9 +37,16 @@ def markdown(results: Sequence[Mapping[str, Any]]) -> str:
         steps = [cells[case, s]["steps"] for s in starts if (case, s) in cells and cells[case, s]["steps"]]
         row = [_shown(cells.get((case, s)), min(steps, default=0)) for s in starts]
         lines.append(f"| {case} | " + " | ".join(row) + " |")
-    trained = [sum(bool(cells.get((case, s), {}).get("steps")) for case in names(cells, 0)) for s in starts]
-    lines.append(f"| **trained of {len(names(cells, 0))}** | " + " | ".join(f"**{n}**" for n in trained) + " |")
+    cases = names(cells, 0)
+    lines.append(f"| **trained of {len(cases)}** | " + " | ".join(_trained(cells, cases, s) for s in starts) + " |")
     return "\n".join([*lines, "", *figures(cells)])
+
+
+def _trained(cells: Cells, cases: Sequence[str], start: str) -> str:
+    """How many cases a start trains, and of how many where not all were run."""
+    run = [cells[case, start] for case in cases if (case, start) in cells]
+    count = f"**{sum(bool(cell['steps']) for cell in run)}**"
+    return count if len(run) == len(cases) else f"{count} of {len(run)}"
 
 
 def _shown(cell: Mapping[str, Any] | None, best: float) -> str:
