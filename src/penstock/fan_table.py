@@ -21,7 +21,8 @@ class Declared(NamedTuple):
         role: "weight", "embedding", "bias", "scale" (of a norm), "offset" (of a norm), "gate" (multiplies a signal),
             "position" (is added to a signal) or "other".
         cell: kind and part of the recurrent cell that it belongs to: "lstm.input", "gru.hidden", "rnn.input"; "" for
-            every other layer. A bias has the part that it is added to.
+            every other layer. A bias has the part that it is added to. "lstm_open" is an LSTM that adds 1 to its forget
+            gate itself; ".joined" is one weight on input and state side by side.
     """
 
     geometry: Geometry

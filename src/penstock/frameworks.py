@@ -6,7 +6,9 @@ then imported by name: the arrow points at whatever the user brought, not at PyT
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -211,6 +213,8 @@ def adapter_of(thing: Any, function: str) -> Adapter:
     """
     adapter = find_adapter(thing)
     call = "fans(torch.nn.Linear(3, 4))" if function == "fans" else f"{function}(torch.nn.Sequential(...), batch)"
+    if inspect.isroutine(thing) or isinstance(thing, functools.partial):
+        call = f"{function}(apply_fn, params, batch)"
     if adapter is None:
         raise UnsupportedError(
             message(

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from penstock.errors import ShapeError, message
 
 GRU_GATES = ("r", "z", "n")
-"""The gates of a GRU in PyTorch's order. Other layouts have them in another one; their draws are numbered by this."""
+LSTM_GATES = ("i", "f", "g", "o")
+"""The gates of a GRU and of an LSTM in PyTorch's order. Other layouts have them in another one, or each in a parameter
+of its own; their draws are numbered by these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,15 +162,17 @@ class Geometry:
         return replace(self, shape=shape, blocks=(), block_names=())
 
     def block_number(self, index: int) -> int:
-        """The number that a block is drawn under: its place, but for a GRU's gates that in PyTorch's order.
+        """The number that a block is drawn under: its place, but for gates that in PyTorch's order.
 
         Examples:
             >>> Geometry((6, 2), (1,), (0,), blocks=(2, 2, 2), block_names=("z", "r", "n")).block_number(0)
             1
+            >>> Geometry((2, 2), (1,), (0,), blocks=(2,), block_names=("f",)).block_number(0)
+            1
         """
-        if len(self.block_names) == len(GRU_GATES) and set(self.block_names) == set(GRU_GATES):
-            return GRU_GATES.index(self.block_names[index])
-        return index
+        names = set(self.block_names)
+        order = next((gates for gates in (LSTM_GATES, GRU_GATES) if names and names <= set(gates)), None)
+        return index if order is None else order.index(self.block_names[index])
 
     def _size(self, axes: tuple[int, ...]) -> int:
         return math.prod(self.shape[axis] for axis in axes)

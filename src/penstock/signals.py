@@ -118,6 +118,10 @@ class LossStats:
     constant: float | None = None
 
 
+CALL = "model, batch"
+"""The arguments of most calls; the checks write their hints with these."""
+
+
 @dataclass(frozen=True)
 class Measured:
     """A graph and everything measured on it: what the checks read.
@@ -130,6 +134,7 @@ class Measured:
         loss: the loss at step zero.
         batch_size: number of inputs in the batch; None where it cannot be told.
         notes: sentences about what could not be measured and why.
+        call: what the user handed over, as the arguments of a call show it, for hints.
     """
 
     model: str
@@ -139,3 +144,4 @@ class Measured:
     loss: LossStats
     batch_size: int | None = None
     notes: tuple[str, ...] = ()
+    call: str = CALL

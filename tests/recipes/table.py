@@ -135,11 +135,11 @@ SPECIAL: dict[str, tuple[Recipe, dict[str, Geometry]]] = {
     "icnr of itself": (Icnr(Icnr(Normal(1.0), 2), 3, "tensorflow"), {"conv": GEOMETRIES["conv"]}),
     "blocks": (BLOCKS, {"qkv": GEOMETRIES["qkv"]}),
     "joined": (
-        Joined((Blocks((he_normal(),) * 3), Blocks((Orthogonal(1.0),) * 3)), (10, 6)),
+        Joined((Blocks((Uniform(0.1),) * 3), Blocks((Orthogonal(1.0),) * 3)), (10, 6)),
         {"qkv": GEOMETRIES["qkv"]},
     ),
     "joined, gates together": (
-        Joined((Normal(0.1), Orthogonal(2.0)), (10, 6)),
+        Joined((Uniform(0.1), Orthogonal(2.0)), (10, 6)),
         {"experts": Geometry((5, 16, 24), in_axes=(1,), out_axes=(2,), batch_axes=(0,))},
     ),
     "per_block": (FORGET, {"bias": BIAS}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from penstock.checks import (
     a101_dead_units,
@@ -43,7 +44,7 @@ from penstock.checks.held import Holdings
 from penstock.checks.settle import settle
 from penstock.errors import ArgumentError, closest, message
 from penstock.provenance import Audited
-from penstock.signals import Measured
+from penstock.signals import CALL, Measured
 
 CHECKS: tuple[Check, ...] = (
     a101_dead_units.CHECK,
@@ -93,7 +94,14 @@ def find(measured: Measured) -> tuple[Finding, ...]:
         note that names it.
     """
     found = settle(finding for check in CHECKS for finding in check.run(measured))
-    return _sorted(forgive_stale_norms(measured, found))
+    return tuple(_as_called(one, measured.call) for one in _sorted(forgive_stale_norms(measured, found)))
+
+
+def _as_called(finding: Finding, call: str) -> Finding:
+    """The finding with a hint that calls penstock as the user did."""
+    if call == CALL or f"({CALL}" not in finding.hint:
+        return finding
+    return replace(finding, hint=finding.hint.replace(f"({CALL}", f"({call}"))
 
 
 def find_audited(audited: Audited) -> tuple[Finding, ...]:

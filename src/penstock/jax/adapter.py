@@ -17,7 +17,7 @@ from penstock.jax.files import save, tensor
 from penstock.jax.initialize import initialize, plan
 from penstock.jax.inputs import guess as guess_input
 from penstock.jax.models import is_model as is_whole
-from penstock.jax.parts import is_model, with_parameters
+from penstock.jax.parts import is_model, is_transformed, with_parameters
 from penstock.jax.racing.survey import survey_race
 from penstock.jax.racing.train import train_arms
 from penstock.jax.scalar import activation_name, as_scalar_function
@@ -54,8 +54,8 @@ file_reader = "safetensors.flax.load_file({path!r})"
 
 
 def owns(thing: Any) -> bool:
-    """Whether this is a model, an array, or a function of arrays."""
-    return is_whole(thing) or isinstance(thing, jax.Array) or _wants_arrays(thing)
+    """Whether this is a model, with or without its parameters, an array, or a function of arrays."""
+    return is_whole(thing) or is_transformed(thing) or isinstance(thing, jax.Array) or _wants_arrays(thing)
 
 
 def _wants_arrays(thing: Any) -> bool:

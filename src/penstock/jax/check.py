@@ -52,6 +52,7 @@ def measured_of(target: Target, batch: Batch, both: BothPasses, *, given_loss: b
         parameters=measure_parameters(traced.graph, _held(traced, target, passes)),
         loss=LossStats(passes.loss, given=given_loss, constant=passes.constant),
         batch_size=batch.size,
+        call=target.handed,
     )
     return replace(measured, notes=tuple(_notes(measured, traced)))
 

@@ -37,7 +37,7 @@ def plan(
     names: Mapping[str, str] | None = None,
 ) -> Plan:
     """See `penstock.plan`."""
-    return build_plan(measure(model, batch, loss=loss), keep=keep, recipe=recipe, names=names)
+    return build_plan(measure(target_of(model, "plan"), batch, loss=loss), keep=keep, recipe=recipe, names=names)
 
 
 def initialize(
@@ -52,9 +52,9 @@ def initialize(
     learning_rate: bool | str = False,
 ) -> Initialization:
     """See `penstock.initialize`. Nothing is changed but an nnx module, and that at the very end."""
-    optimizers = wanted_optimizers(learning_rate, loss=loss)
-    check_loss(loss)
     target, given = target_of(model, "initialize"), arguments(batch)
+    optimizers = wanted_optimizers(learning_rate, loss=loss, call=target.handed)
+    check_loss(loss)
     both = BothPasses(trace(target, given), loss)
     measured = measured_of(target, given, both, given_loss=loss is not None)
     chosen = build_plan(measured, keep=keep, recipe=recipe, names=names)

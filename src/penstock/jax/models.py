@@ -16,6 +16,7 @@ from jax.core import Tracer
 from penstock.errors import ArgumentError, UnsupportedError, message
 from penstock.fan_table import Declared
 from penstock.frameworks import Applied
+from penstock.signals import CALL
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Target:
         in_place: whether it is changed in place.
         declared: what its layers say of parameters, where they say it.
         frozen: parameters that are not trained.
+        handed: the model and its batch as the arguments of the user's call.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Target:
     in_place: bool = False
     declared: Mapping[str, Declared] = field(default_factory=dict)
     frozen: frozenset[str] = frozenset()
+    handed: str = CALL
 
 
 def is_model(thing: Any) -> bool:
@@ -71,7 +74,7 @@ def target_of(model: Any, function: str) -> Target:
         raise UnsupportedError(
             message(
                 f"{function}: a JAX model must come with its parameters; got {name} alone.",
-                hint=f"penstock.{function}(model.apply, variables, batch)",
+                hint=f"penstock.{function}(model.apply, {'variables' if is_linen(model) else 'params'}, batch)",
             )
         )
     for each, value in target.parameters.items():
@@ -141,7 +144,8 @@ def _applied(model: Applied, function: str) -> Target:
     def rebuild(parameters: Sequence[Any]) -> Applied:
         return Applied(model.function, tree.joined(parameters))
 
-    return Target(_function_name(model.function), tree.parameters(), tree.states(), call, rebuild)
+    name, handed = _function_name(model.function), f"{call_of(model.function)}, batch"
+    return Target(name, tree.parameters(), tree.states(), call, rebuild, handed=handed)
 
 
 def _wants_key(function: Any) -> bool:
@@ -153,6 +157,16 @@ def _wants_key(function: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return str(getattr(function, "__module__", "")).startswith("haiku") and names[1:2] == ["rng"]
+
+
+def call_of(function: Any) -> str:
+    """A function and its parameters as the first arguments of a call, in the words of its library."""
+    if is_linen(getattr(function, "__self__", None)):
+        return "model.apply, variables"
+    if str(getattr(function, "__module__", "")).startswith("haiku"):
+        return "model.apply, params"
+    name = str(getattr(function, "__name__", "apply_fn"))
+    return f"{name if name.isidentifier() and inspect.isfunction(function) else 'apply_fn'}, params"
 
 
 def _function_name(function: Any) -> str:

@@ -25,14 +25,14 @@ def is_model(thing: Any) -> bool:
         >>> is_model((lambda params, x: x @ params["w"], {"w": jax.numpy.ones((3, 2))}))
         True
     """
-    if is_whole(thing) or _is_transformed(thing):
+    if is_whole(thing) or is_transformed(thing):
         return True
     return isinstance(thing, tuple) and len(thing) == 2 and _belong_together(*thing)
 
 
 def lacks_parameters(model: Any) -> bool:
     """Whether this is a module or a pair of functions that makes its parameters from a key and a batch."""
-    return _is_transformed(model) or (is_linen(model) and getattr(model, "scope", None) is None)
+    return is_transformed(model) or (is_linen(model) and getattr(model, "scope", None) is None)
 
 
 def with_parameters(model: Any, batch: Any, *, seed: int) -> Any:
@@ -49,12 +49,12 @@ def with_parameters(model: Any, batch: Any, *, seed: int) -> Any:
     """
     if is_linen(model) and lacks_parameters(model):
         return Applied(model.apply, _made(type(model).__name__, model.init, batch, seed))
-    if _is_transformed(model):
+    if is_transformed(model):
         return _haiku(model, _made("the transformed function", model.init, batch, seed))
     if is_whole(model):
         return model
     function, params = model
-    if _is_transformed(function):
+    if is_transformed(function):
         return _haiku(function, params)
     return Applied(function.apply if is_linen(function) else function, params)
 
@@ -63,14 +63,15 @@ def _belong_together(first: Any, params: Any) -> bool:
     """Whether the second is the parameters of the first, and not a batch for it."""
     if is_linen(first):
         return isinstance(params, Mapping) and "params" in params
-    if _is_transformed(first):
+    if is_transformed(first):
         trees = params if isinstance(params, tuple) else (params,)
         return all(isinstance(t, Mapping) and all(isinstance(v, Mapping) for v in t.values()) for t in trees)
     is_function = inspect.isroutine(first) or isinstance(first, functools.partial)
     return is_function and any(is_parameter(leaf) for leaf in jax.tree_util.tree_leaves(params))
 
 
-def _is_transformed(thing: Any) -> bool:
+def is_transformed(thing: Any) -> bool:
+    """Whether this is a pair of functions of Haiku."""
     module = sys.modules.get("haiku")
     return module is not None and isinstance(thing, module.Transformed | module.TransformedWithState)
 

@@ -32,7 +32,7 @@ def roles_of(traced: Traced, target: Target) -> dict[str, Declared]:
     found: dict[str, Declared] = {}
     for name in target.parameters:
         for own, _ in traced.parts_of(name):
-            found[own] = target.declared.get(own) or _declare(traced, own)
+            found[own] = traced.declared.get(own) or _declare(traced, own)
     return found
 
 

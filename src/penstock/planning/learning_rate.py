@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from penstock.errors import ArgumentError, closest, message
+from penstock.signals import CALL
 
 Optimizer = Literal["sgd", "adam"]
 
@@ -64,7 +65,7 @@ DONE = 1e-3
 """The ramp also ends when the loss is below this share of the first one: the batch is learned by heart, and what the
 loss does from then on says nothing about the rate."""
 
-HOW = "not measured; penstock.initialize(model, batch, loss=..., learning_rate=True) measures it"
+HOW = "not measured; penstock.initialize with loss=loss and learning_rate=True measures it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +152,13 @@ def known_optimizer(name: object, function: str) -> Optimizer:
     return found
 
 
-def wanted_optimizers(wanted: bool | str, *, loss: object) -> tuple[Optimizer, ...]:
+def wanted_optimizers(wanted: bool | str, *, loss: object, call: str = CALL) -> tuple[Optimizer, ...]:
     """Those that `learning_rate=` asks for: none, all, or one by name.
+
+    Args:
+        wanted: what the user gave.
+        loss: what the user gave.
+        call: the model and its batch as the arguments of the user's call, for messages.
 
     Raises:
         ArgumentError: if it is neither a truth value nor a name, or there is no loss to measure with.
@@ -164,8 +170,7 @@ def wanted_optimizers(wanted: bool | str, *, loss: object) -> tuple[Optimizer, .
             message(
                 "initialize: learning_rate needs the loss that will be trained; got loss=None.",
                 because="a rate is right for one loss: ten times the loss wants a tenth of SGD's rate",
-                hint="penstock.initialize(model, batch, loss=lambda output: F.cross_entropy(output, targets), "
-                "learning_rate=True)",
+                hint=f"penstock.initialize({call}, loss=lambda output: loss(output, targets), learning_rate=True)",
             )
         )
     if wanted is True:
@@ -175,7 +180,7 @@ def wanted_optimizers(wanted: bool | str, *, loss: object) -> tuple[Optimizer, .
             message(
                 f"initialize: learning_rate must be True, False or an optimizer's name; got {wanted!r}.",
                 because="penstock finds the rate: it does not take one",
-                hint="penstock.initialize(model, batch, loss=..., learning_rate='adam')",
+                hint=f"penstock.initialize({call}, loss=lambda output: loss(output, targets), learning_rate='adam')",
             )
         )
     return (known_optimizer(wanted, "initialize"),)

@@ -19,6 +19,7 @@ from penstock.recipes.entry import CatalogueEntry
 from penstock.recipes.hippo import Hippo, hippo_legs, hippo_legs_diagonal
 from penstock.recipes.icnr import Icnr
 from penstock.recipes.identity import Identity
+from penstock.recipes.joined import Joined
 from penstock.recipes.log_index import LogIndex
 from penstock.recipes.log_of_uniform import LogOfUniform
 from penstock.recipes.logit_of_uniform import LogitOfUniform
@@ -98,6 +99,7 @@ __all__ = [
     "Hippo",
     "Icnr",
     "Identity",
+    "Joined",
     "LogIndex",
     "LogOfUniform",
     "LogitOfUniform",

@@ -32,6 +32,7 @@ from penstock.recipes.from_values.weight_selection import ENTRIES as WEIGHT_SELE
 from penstock.recipes.hippo import Hippo
 from penstock.recipes.icnr import Icnr
 from penstock.recipes.identity import Identity
+from penstock.recipes.joined import Joined
 from penstock.recipes.log_index import LogIndex
 from penstock.recipes.log_of_uniform import LogOfUniform
 from penstock.recipes.logit_of_uniform import LogitOfUniform
@@ -85,6 +86,7 @@ RECIPES: dict[str, type[Recipe]] = {
         Bilinear,
         Icnr,
         Blocks,
+        Joined,
         PerBlock,
         ZeroRows,
         Chrono,

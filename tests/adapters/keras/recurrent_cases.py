@@ -13,6 +13,8 @@ from penstock.randomness import key_for
 from penstock.recipes import Chrono, PerBlock
 
 UNITS = 8
+TRUNCATED_STD = 0.87962566103423978
+"""Standard deviation of a unit normal law that is cut at two deviations, which Haiku does not make up for."""
 BACKEND = keras.backend.backend()
 LSTM, GRU = {"i": 0, "f": 1, "g": 2, "o": 3}, {"z": 0, "r": 1, "n": 2}
 
@@ -161,6 +163,26 @@ def case_named_plans_know_the_cells():
     assert "semi_orthogonal(gain=1)" in told["keras"]
     assert "per_block(0, 1, 0, 0)" in told["keras"]
     assert told["torch"] == [f"uniform(bound={UNITS**-0.5:.4g})"] * 3
+
+
+def case_haikus_fan_is_that_of_input_and_state_together():
+    model, batch = model_of(layers.LSTM(UNITS, return_sequences=True), layers.LSTM(3))
+    plan = penstock.plan(model, batch, recipe="haiku")
+    joint = {"lstm": 5 + UNITS, "lstm_1": UNITS + 3}
+    for kernel in ("kernel", "recurrent_kernel"):
+        found = [e for e in plan.entries if e.name.endswith(f"lstm_cell/{kernel}")]
+        assert len(found) == 2
+        for entry, fan in zip(found, joint.values(), strict=True):
+            std, own = entry.recipe.std(entry.geometry), entry.geometry.fans.fan_in
+            np.testing.assert_allclose(std, TRUNCATED_STD / fan**0.5, rtol=1e-6)
+            # Controls: the fan of one matrix alone, and that of two states.
+            assert abs(std * own**0.5 / TRUNCATED_STD - 1.0) > 0.1
+            assert abs(std * (2 * UNITS) ** 0.5 / TRUNCATED_STD - 1.0) > 0.1
+    plan.apply(model, seed=1)
+    cell = model.layers[0].cell
+    values = np.concatenate([array(w).ravel() for w in (cell.kernel, cell.recurrent_kernel)])
+    # A normal law cut at two deviations has a kurtosis of 2.06: its deviation is known to sqrt((2.06 - 1) / 4n).
+    assert abs(values.std() * 13**0.5 / TRUNCATED_STD - 1.0) < 5 * (1.06 / (4 * values.size)) ** 0.5
 
 
 def case_weights_of_cells_are_pytorchs_by_its_names():

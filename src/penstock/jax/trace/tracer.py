@@ -12,7 +12,9 @@ import jax
 import numpy as np
 
 from penstock.errors import ModelError, message
+from penstock.fan_table import Declared
 from penstock.graph import Graph
+from penstock.jax.cells import cells_of, watched
 from penstock.jax.measure.batch import Batch
 from penstock.jax.models import Target
 from penstock.jax.trace.flatten import flatten
@@ -34,6 +36,7 @@ class Traced:
         numbers: for each node of the graph, the number of its value; None where no value shows it.
         parameters: name -> number of its value; state and inputs follow in the program's inputs.
         tree: structure of the output.
+        declared: what its layers say of parameters, and of the layers of those that are stacks, where they say it.
     """
 
     trace: Trace
@@ -41,6 +44,7 @@ class Traced:
     numbers: tuple[int | None, ...]
     parameters: dict[str, int]
     tree: Any
+    declared: Mapping[str, Declared]
 
     @property
     def program(self) -> Program:
@@ -86,7 +90,8 @@ def trace(target: Target, batch: Batch) -> Traced:
         return target.call(arrays[:own], arrays[own : own + state], args, kwargs)
 
     try:
-        closed, shapes = jax.make_jaxpr(function, return_shape=True)(*values)
+        with watched() as seen:
+            closed, shapes = jax.make_jaxpr(function, return_shape=True)(*values)
     except Exception as error:
         raise ModelError(
             message(
@@ -102,11 +107,12 @@ def trace(target: Target, batch: Batch) -> Traced:
     interpret(found)
     held = [found.values.get(r) if isinstance(r, int) else None for r in program.outputs]
     outputs = tuple(dict.fromkeys(v.node for v in held if isinstance(v, Signal)))
-    declared = {name: known.geometry for name, known in target.declared.items()}
-    graph, steps = simplify(found.recording, outputs, SHOWN, declared)
+    declared = {**cells_of(found.shapes, frozenset(seen)), **target.declared}
+    geometries = {name: known.geometry for name, known in declared.items()}
+    graph, steps = simplify(found.recording, outputs, SHOWN, geometries)
     numbers = tuple(found.made_by.get(s) for s in steps)
     names = dict(zip(target.parameters, program.inputs, strict=False))
-    return Traced(found, graph, numbers, names, jax.tree_util.tree_structure(shapes))
+    return Traced(found, graph, numbers, names, jax.tree_util.tree_structure(shapes), declared)
 
 
 def inputs_of(target: Target, batch: Batch, traced: Traced) -> dict[int, Any]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from penstock.conventions import Convention, as_seen_by, layer_defaults
+from penstock.geometry import LSTM_GATES
 from penstock.planning.named.part import Part, part_of
+from penstock.planning.rules.biases import OPEN
 from penstock.planning.rules.norms import norms
+from penstock.planning.rules.recurrent import sides
 from penstock.planning.site import Decision, Rule, Site
-from penstock.recipes import Blocks, Constant, PerBlock, Uniform, VarianceScaling
-from penstock.recipes.recipe import Recipe
+from penstock.recipes import Blocks, Constant, Joined, PerBlock, Uniform, VarianceScaling
 
 TITLES = {"torch": "PyTorch", "keras": "Keras", "jax": "Flax", "flax": "Flax", "haiku": "Haiku"}
 
@@ -54,24 +57,61 @@ def _special(convention: Convention, part: Part, site: Site) -> Decision | None:
         each = rule.get("in_proj") or rule["weight"]
         parts = tuple(each(weight.block(i)) for i in range(len(weight.blocks)))
         return Decision(Blocks(parts), f"what {title} draws for attention: query, key and value each for itself")
-    if part.layer == "LSTM" and convention == "haiku":
-        return _haiku_lstm(part, site)
-    return None
+    return _of_cell(convention, part, site)
 
 
-def _haiku_lstm(part: Part, site: Site) -> Decision:
-    """Haiku has one matrix on input and state together, and adds 1 to the forget gate while it runs."""
-    if part.parameter == "bias":
-        hidden = part.weight.blocks or (int(part.weight.fans.fan_out),) * 4
-        recipe: Recipe = PerBlock((0.0, 1.0, 0.0, 0.0), hidden)
+def _of_cell(convention: Convention, part: Part, site: Site) -> Decision | None:
+    """What depends on how the cell keeps its matrices and its forget gate."""
+    if part.parameter == "joined" and convention != "haiku":
+        return _joined(convention, part, site)
+    if part.layer == "LSTM" and convention in ("haiku", "keras") and part.parameter == "bias":
+        return _forget_gate(convention, part, site)
+    return _haiku_lstm(part, site) if part.layer == "LSTM" and convention == "haiku" else None
+
+
+def _joined(convention: Convention, part: Part, site: Site) -> Decision:
+    """One matrix on input and state, where the framework has two."""
+    layer, weight = layer_defaults(convention)[part.layer], part.weight
+    axis, sizes = weight.in_axes[0], sides(site)
+    each = [replace(weight, shape=(*weight.shape[:axis], n, *weight.shape[axis + 1 :])) for n in sizes]
+    recipe = Joined((layer["input"](each[0]), layer["recurrent"](each[1])), sizes)
+    geometry = as_seen_by("keras", weight) if convention == "keras" else None  # one orthogonal matrix over all gates
+    return Decision(recipe, f"what {TITLES[convention]} draws for {part.layer}: input and recurrent", geometry=geometry)
+
+
+def _forget_gate(convention: Convention, part: Part, site: Site) -> Decision:
+    """One for the forget gate: Keras has it in the bias, Haiku adds it while it runs."""
+    title, gates = TITLES[convention], part.weight.block_names or LSTM_GATES
+    if site.cell.startswith(OPEN):
+        return Decision(Constant(0.0), f"{title}'s forget gate starts at one, which this cell adds itself: zero")
+    if "f" not in gates:
+        return Decision(Constant(0.0), f"what {title} draws for LSTM: bias")
+    values = tuple(1.0 if gate == "f" else 0.0 for gate in gates)
+    recipe = PerBlock(values, part.weight.blocks or (int(part.weight.fans.fan_out),) * len(gates))
+    if convention == "haiku":
         return Decision(recipe, "Haiku adds 1 to the forget gate in its forward pass: here it is in the bias")
+    return Decision(recipe, f"what {title} draws for LSTM: bias")
+
+
+def _haiku_lstm(part: Part, site: Site) -> Decision | None:
+    """Haiku has one matrix on input and state together; its convolutional cell has two."""
     if part.parameter == "second_bias":
         return Decision(Constant(0.0), "Haiku has one bias here, and PyTorch's layer two: the second is zero")
-    own = part.weight.fans.fan_in
-    stem = site.name.replace("_hh_", "_ih_") if part.parameter == "recurrent" else site.name.replace("_ih_", "_hh_")
-    other = site.structure.measured.parameters.get(stem)
-    joint = own + (other.shape[-1] if other is not None and stem != site.name else part.weight.fans.fan_out)
+    if part.parameter not in ("input", "recurrent") or part.weight.window_axes:
+        return None
+    own, units = part.weight.fans.fan_in, part.weight.fans.fan_out
+    joint = own + (units if part.parameter == "input" else _inputs_of_cell(site))
     base = layer_defaults("haiku")["LSTM"]["weight"](part.weight)
     gain = base.std(part.weight) * math.sqrt(own) * math.sqrt(own / joint)
     recipe = VarianceScaling(gain, "fan_in", "truncated_normal")
     return Decision(recipe, f"what Haiku draws for LSTM: one matrix on input and state, fan_in {joint:g}")
+
+
+def _inputs_of_cell(site: Site) -> float:
+    """Features of the input that a cell reads beside its state: its weight on it is used last before that on this."""
+    nodes, parameters = site.structure.graph.nodes, site.structure.measured.parameters
+    for node in reversed(nodes[: site.node.index] if site.node is not None else ()):
+        cell = parameters[node.parameters[0]].cell or node.op if node.kind == "contraction" else ""
+        if cell.startswith("lstm") and cell.endswith(".input") and node.geometry is not None:
+            return node.geometry.fans.fan_in
+    return 0.0

@@ -17,8 +17,9 @@ class Part:
     Attributes:
         layer: Linear, Bilinear, Conv, ConvTranspose, Embedding, RNN, LSTM, GRU, Attention or Norm, as in
             `penstock.conventions.layer_defaults`.
-        parameter: weight or bias; input, recurrent, projection of a recurrent layer; in_proj, in_proj_bias,
-            out_proj_bias of attention. A recurrent layer's second bias is "second_bias".
+        parameter: weight or bias; input, recurrent, projection of a recurrent layer, joined where one weight is on
+            input and state; in_proj, in_proj_bias, out_proj_bias of attention. A recurrent layer's second bias is
+            "second_bias".
         weight: axis roles of the layer's weight, for its bias too.
     """
 

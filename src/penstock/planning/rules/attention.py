@@ -63,15 +63,32 @@ def _query_size(structure: Structure, node: Node) -> float:
         node = ahead[0]
         scale *= _factor(node)
     logits = ahead[0]
-    signal = structure.measured.signals[node.index]
-    if logits.op != "matmul" or logits.inputs[0] != node.index or len(logits.inputs) != 2 or signal is None:
+    if logits.op != "matmul" or logits.inputs[0] != node.index or len(logits.inputs) != 2:
+        return 1.0
+    size = _summed(structure, logits)
+    if size is None:
         return 1.0
     behind = logits
     while len(graph.consumers[behind.index]) == 1 and behind.op != "softmax":
         behind = graph.nodes[graph.consumers[behind.index][0]]
         scale *= _factor(behind)
-    scale *= _factor(graph.nodes[logits.inputs[1]]) * math.sqrt(signal.shape[-1])
+    scale *= _factor(graph.nodes[logits.inputs[1]]) * math.sqrt(size)
     return rounded(1.0 / scale, DIGITS_OF_FUNCTIONS) if behind.op == "softmax" and scale > TOO_LARGE else 1.0
+
+
+def _summed(structure: Structure, logits: Node) -> float | None:
+    """Terms of each product of a query and a key: the head size, which a view of all heads' queries does not show.
+
+    Logits (heads, queries, keys) of signals (heads, queries, d) and (heads, keys, d), the heads of all inputs counted;
+    keys may be shared by several heads.
+    """
+    query, key, made = (structure.measured.signals[i] for i in (*logits.inputs, logits.index))
+    if query is None or key is None or made is None or len(made.shape) < 2:
+        return None
+    heads, (queries, keys) = math.prod(made.shape[:-2]), made.shape[-2:]
+    size, rest = divmod(math.prod(query.shape), max(1, heads * queries))
+    held = math.prod(key.shape)
+    return float(size) if size and not rest and held and heads * keys * size % held == 0 else None
 
 
 def _factor(node: Node) -> float:

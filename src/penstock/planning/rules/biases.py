@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.geometry import GRU_GATES, Geometry
+from penstock.geometry import GRU_GATES, LSTM_GATES, Geometry
 from penstock.graph import Node
 from penstock.planning.site import Decision, Site
 from penstock.recipes import Chrono, Constant, PerBlock
@@ -10,6 +10,9 @@ from penstock.signals import Measured
 
 FORGET_BIAS = 1.0
 """Jozefowicz et al. 2015, section 3: the forget gate must start open, or the gradient halves at every step."""
+
+OPEN = "lstm_open"
+"""Kind of an LSTM that adds one to its forget gate in its own code: Haiku's, and convolutional ones of Flax."""
 
 LONG = 32
 """A forget bias of one keeps a memory for exp(1) + 1 = 4 steps: sequences of at least this length get biases for
@@ -24,12 +27,24 @@ def biases(site: Site) -> Decision | None:
     if node is None:
         return Decision(None, "kept: this batch never used it")
     geometry = _gates(site, node)
-    if geometry is not None and geometry.block_names == ("i", "f", "g", "o"):
-        if not site.cell.endswith(".input"):
-            return Decision(Constant(0.0), "second bias of the LSTM, added to the first: zero")
-        values = tuple(FORGET_BIAS if gate == "f" else 0.0 for gate in geometry.block_names)
-        return Decision(PerBlock(values, geometry.blocks), "LSTM bias: forget gate open at one, other gates zero")
+    if geometry is not None and geometry.block_names and set(geometry.block_names) <= set(LSTM_GATES):
+        return _of_lstm(site, geometry)
     return Decision(Constant(0.0), "bias: zero")
+
+
+def _of_lstm(site: Site, geometry: Geometry) -> Decision:
+    names = geometry.block_names
+    if not site.cell.endswith(".input"):
+        return Decision(Constant(0.0), "second bias of the LSTM, added to the first: zero")
+    if site.cell.startswith(OPEN):
+        return Decision(Constant(0.0), "LSTM bias: zero, for the cell adds one to its forget gate itself")
+    if "f" not in names:
+        return Decision(Constant(0.0), "bias: zero")
+    values = tuple(FORGET_BIAS if gate == "f" else 0.0 for gate in names)
+    recipe = PerBlock(values, geometry.blocks)
+    if len(names) == 1:
+        return Decision(recipe, "bias: forget gate open at one")
+    return Decision(recipe, "LSTM bias: forget gate open at one, other gates zero")
 
 
 def long_memory(site: Site) -> Decision | None:
@@ -45,10 +60,14 @@ def long_memory(site: Site) -> Decision | None:
     if geometry is None or steps is None or steps < LONG:
         return None
     names = geometry.block_names
-    if names == ("i", "f", "g", "o"):
-        return Decision(Chrono(float(steps)), f"LSTM bias: memories of all lengths up to {steps} steps (chrono)")
+    if len(names) == len(LSTM_GATES) and set(names) == set(LSTM_GATES) and not site.cell.startswith(OPEN):
+        recipe = Chrono(float(steps), remember=names.index("f"), write=names.index("i"))
+        return Decision(recipe, f"LSTM bias: memories of all lengths up to {steps} steps (chrono)")
     if len(names) == len(GRU_GATES) and set(names) == set(GRU_GATES):
         recipe = Chrono(float(steps), gates=3, remember=names.index("z"), write=None)
+        return Decision(recipe, f"GRU bias: memories of all lengths up to {steps} steps (chrono)")
+    if names == ("z",):
+        recipe = Chrono(float(steps), gates=1, remember=0, write=None)
         return Decision(recipe, f"GRU bias: memories of all lengths up to {steps} steps (chrono)")
     return None
 
