@@ -91,7 +91,7 @@ def _list(cases: Sequence[str]) -> str:
 
 
 def picture(results: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """One square a cell: green the fewer steps it takes beside the best of its case, grey where it does not train."""
+    """One square a cell: the brighter the fewer steps beside the best of its case; grey not trained, white not run."""
     from matplotlib.figure import Figure
 
     cells = indexed(results)
@@ -103,11 +103,12 @@ def picture(results: Sequence[Mapping[str, Any]], path: Path) -> None:
             values[row][starts.index(start)] = math.log2(taken / min(steps.values()))
     figure = Figure(figsize=(2 + 0.7 * len(starts), 1.8 + 0.24 * len(cases)), layout="constrained")
     axes = figure.subplots()
-    axes.set_facecolor("0.85")
+    run = [[0.3 if (case, s) in cells else math.nan for s in starts] for case in cases]
+    axes.imshow(run, aspect="auto", cmap="Greys", vmin=0, vmax=1)
     image = axes.imshow(values, aspect="auto", cmap="viridis_r", vmin=0, vmax=3)
     axes.set_xticks(range(len(starts)), starts, rotation=45, ha="right", fontsize=8)
     axes.set_yticks(range(len(cases)), cases, fontsize=7)
     bar = figure.colorbar(image, ax=axes, ticks=range(4))
     bar.ax.set_yticklabels(["best", "x 2", "x 4", "x 8"])
-    axes.set_title("steps beside the best start of each case; grey: not trained", fontsize=9)
+    axes.set_title("steps beside the best start of each case; grey: not trained; white: not run", fontsize=9)
     figure.savefig(path, dpi=130)
