@@ -130,6 +130,13 @@ def test_balanced_kernels_are_rotations_of_the_balanced_directions(geometry):
     np.testing.assert_allclose(math.sqrt((weight**2).mean()), recipe.std(geometry), rtol=1e-5)
 
 
+def test_balanced_kernels_are_the_same_in_every_layout():
+    torch_kernel = BalancedOrthogonal(1.3).draw(convolution(8, 6, 3, 5), 7)
+    flax = Geometry((3, 5, 6, 8), in_axes=(2,), out_axes=(3,), window_axes=(0, 1))
+    np.testing.assert_array_equal(BalancedOrthogonal(1.3).draw(flax, 7).transpose(3, 2, 0, 1), torch_kernel)
+    assert not np.array_equal(BalancedOrthogonal(1.3).draw(flax, 8).transpose(3, 2, 0, 1), torch_kernel)
+
+
 def test_one_input_alone_cannot_be_balanced():
     with pytest.raises(ShapeError, match=r"BalancedOrthogonal\.draw: a group must have two inputs or more(.|\n)*Hint"):
         BalancedOrthogonal().draw(convolution(4, 4, 3, groups=4), 0)
