@@ -5,8 +5,9 @@
 Each arm runs in a process of its own, compiled code loaded before. Time: wall and CPU seconds from the meta model to
 its weights. Memory: how far the kernel's high-water mark rises, over the bytes of the weights.
 
-Ranks: `fully_shard` on gloo, one thread each; CPU seconds of `penstock.materialize` alone, of all ranks together. 1, 2
-and 4 ranks take turns, and of the repeats the one that took least counts: whatever else runs on the machine, and the
+Ranks: `fully_shard` on gloo, one thread each; CPU seconds of `penstock.materialize` alone, of all ranks together. One
+process with two threads is there too: two cores at work slow each other, which one thread alone does not show. The arms
+take turns, and of the repeats the one that took least counts: whatever else runs on the machine, and the
 hypervisor that has to find memory, can only add. System time is the first touch of memory, 4 KiB at a time. What does
 not shrink with a rank's share is measured apart, on the same tensors at a small width: seconds for each tensor.
 
@@ -121,14 +122,14 @@ def one(name: str, sizes: dict[str, int], threads: int, out: Any) -> None:
     out.put((wall, cpu, peak, size / 2**20))
 
 
-def rank(number: int, ranks: int, store: str, sizes: dict[str, int], out: Any) -> None:
+def rank(number: int, ranks: int, threads: int, store: str, sizes: dict[str, int], out: Any) -> None:
     """One of several ranks; sends its CPU seconds, and those of them that the system took."""
     import torch.distributed as dist
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
-    torch.set_num_threads(1)
-    os.environ["PENSTOCK_NUM_THREADS"] = "1"
+    torch.set_num_threads(threads)
+    os.environ["PENSTOCK_NUM_THREADS"] = str(threads)
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=number, world_size=ranks)
     mesh = init_device_mesh("cpu", (ranks,))
     model: Any = llama(sizes)
@@ -166,31 +167,44 @@ def in_processes(target: Callable[..., None], arguments: list[tuple[Any, ...]]) 
     return found
 
 
-def on_ranks(ranks: int, sizes: dict[str, int]) -> tuple[float, float, float]:
+def on_ranks(ranks: int, sizes: dict[str, int], *, threads: int = 1) -> tuple[float, float, float]:
     """CPU seconds of the slowest rank and of all of them, and those that the system took."""
     with tempfile.TemporaryDirectory() as folder:
         store = str(Path(folder) / "store")
-        costs = in_processes(rank, [(number, ranks, store, sizes) for number in range(ranks)])
+        costs = in_processes(rank, [(number, ranks, threads, store, sizes) for number in range(ranks)])
     cpus = [cpu for cpu, _ in costs]
     return max(cpus), sum(cpus), sum(system for _, system in costs)
 
 
 def ranks_table(sizes: dict[str, int], repeats: int) -> tuple[str, float, float]:
     """The table of ranks; elements that one core makes in a second; and seconds that a tensor costs beside them."""
-    counts = (1, 2, 4)
-    found = [{ranks: on_ranks(ranks, sizes) for ranks in counts} for _ in range(repeats)]
-    best = {ranks: min((one[ranks] for one in found), key=lambda cost: cost[1]) for ranks in counts}
+    arms = ((1, 1), (1, 2), (2, 1), (4, 1))
+    found = [{arm: on_ranks(arm[0], sizes, threads=arm[1]) for arm in arms} for _ in range(repeats)]
+    best = {arm: min((one[arm] for one in found), key=lambda cost: cost[1]) for arm in arms}
     total, _, tensors = largest_part(sizes, 1)
-    alone, narrow = best[1][1], {**sizes, **NARROW}
+    (alone, both), narrow = (best[1, threads][1] for threads in (1, 2)), {**sizes, **NARROW}
     elements = largest_part(narrow, 1)[0] / total * alone
     each = (min(on_ranks(1, narrow)[1] for _ in range(repeats)) - elements) / tensors
     rows = [
-        [str(ranks), f"{most:.2f}", f"{cpu:.2f}", f"{cpu - system:.2f}", f"{100 * (cpu / alone - 1):+.1f} %"]
-        for ranks, (most, cpu, system) in best.items()
+        [
+            f"{ranks} x {threads}",
+            f"{most:.2f}",
+            f"{cpu:.2f}",
+            f"{cpu - system:.2f}",
+            f"{100 * (cpu / alone - 1):+.1f} %",
+            f"{100 * (cpu / both - 1):+.1f} %",
+        ]
+        for (ranks, threads), (most, cpu, system) in best.items()
     ]
-    text = bench.table(
-        ["ranks, one thread each", "CPU s of the slowest", "CPU s of all", "without the system's", "against one"], rows
-    )
+    header = [
+        "ranks x threads",
+        "CPU s of the slowest",
+        "CPU s of all",
+        "without the system's",
+        "against 1 x 1",
+        "1 x 2",
+    ]
+    text = bench.table(header, rows)
     text += f"\n\nThe least of {repeats} repeats. Beside its elements each of {tensors} tensors costs a rank "
     return text + f"{1e3 * each:.2f} ms.", total / (alone - tensors * each), each
 
