@@ -202,7 +202,7 @@ def ranks_table(sizes: dict[str, int], repeats: int) -> tuple[str, float, float]
         "CPU s of all",
         "without the system's",
         "against 1 x 1",
-        "1 x 2",
+        "against 1 x 2",
     ]
     text = bench.table(header, rows)
     text += f"\n\nThe least of {repeats} repeats. Beside its elements each of {tensors} tensors costs a rank "

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import sys
 from typing import Any
 
 from penstock.errors import UnsupportedError, message
-from penstock.frameworks import ADAPTERS, Adapter, adapter_named, adapter_of_model
+from penstock.frameworks import ADAPTERS, Adapter, adapter_named, adapter_of_model, is_function
 
 
 class AnotherFramework(UnsupportedError):
@@ -70,7 +69,7 @@ def takes_key(thing: Any) -> bool:
         >>> takes_key(lambda key: key), takes_key(lambda depth: depth)
         (True, False)
     """
-    if not inspect.isroutine(thing) and not isinstance(thing, functools.partial):
+    if not is_function(thing):
         return False
     try:
         given = inspect.signature(thing).parameters.values()

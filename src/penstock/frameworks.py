@@ -201,6 +201,11 @@ ADAPTERS = {
 """Framework -> the module that adapts it; asked in this order. On the PyTorch backend a Keras model is a module too."""
 
 
+def is_function(thing: Any) -> bool:
+    """Whether this is a plain function or a method, also with some of its arguments given."""
+    return inspect.isroutine(thing) or isinstance(thing, functools.partial)
+
+
 def adapter_of(thing: Any, function: str) -> Adapter:
     """The adapter of the framework that `thing` belongs to.
 
@@ -213,7 +218,7 @@ def adapter_of(thing: Any, function: str) -> Adapter:
     """
     adapter = find_adapter(thing)
     call = "fans(torch.nn.Linear(3, 4))" if function == "fans" else f"{function}(torch.nn.Sequential(...), batch)"
-    if inspect.isroutine(thing) or isinstance(thing, functools.partial):
+    if is_function(thing):
         call = f"{function}(apply_fn, params, batch)"
     if adapter is None:
         raise UnsupportedError(

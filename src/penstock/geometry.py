@@ -15,6 +15,9 @@ LSTM_GATES = ("i", "f", "g", "o")
 """The gates of a GRU and of an LSTM in PyTorch's order. Other layouts have them in another one, or each in a parameter
 of its own; their draws are numbered by these."""
 
+FUSED_GATES: dict[int, tuple[str, ...]] = {4: LSTM_GATES, 3: GRU_GATES, 1: ()}
+"""Number of gates side by side in one parameter -> their order in PyTorch, Flax nnx and Equinox."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fans:

@@ -99,8 +99,6 @@ def find(measured: Measured) -> tuple[Finding, ...]:
 
 def _as_called(finding: Finding, call: str) -> Finding:
     """The finding with a hint that calls penstock as the user did."""
-    if call == CALL or f"({CALL}" not in finding.hint:
-        return finding
     return replace(finding, hint=finding.hint.replace(f"({CALL}", f"({call}"))
 
 

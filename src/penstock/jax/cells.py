@@ -17,13 +17,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.fan_table import Declared
-from penstock.geometry import Geometry
+from penstock.geometry import FUSED_GATES, LSTM_GATES, Geometry
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
-
-_FUSED = {4: ("i", "f", "g", "o"), 3: ("r", "z", "n"), 1: ()}
-"""Number of gates -> their order in Flax nnx and in Equinox."""
 
 _KINDS = {4: "lstm", 3: "gru", 1: "rnn"}
 
@@ -170,15 +167,15 @@ _LAYOUTS = (
     # Haiku's GRU has the gates z, r, a, and its z is what it writes: 1 minus PyTorch's.
     _fused(("w_i", "w_h"), ("b",), {3: ("u", "r", "n")}, units_first=False),
     _fused(("i.kernel", "h.kernel"), ("i.bias",), {1: ()}, units_first=False),
-    _fused(("dense_i.kernel", "dense_h.kernel"), ("dense_i.bias", "dense_h.bias"), _FUSED, units_first=False),
-    _fused(("ih.kernel", "hh.kernel"), ("ih.bias", "hh.bias"), {4: _FUSED[4]}, units_first=False),
+    _fused(("dense_i.kernel", "dense_h.kernel"), ("dense_i.bias", "dense_h.bias"), FUSED_GATES, units_first=False),
+    _fused(("ih.kernel", "hh.kernel"), ("ih.bias", "hh.bias"), {4: LSTM_GATES}, units_first=False),
     _fused(
         ("input_to_hidden.w", "hidden_to_hidden.w"),
         ("input_to_hidden.b", "hidden_to_hidden.b"),
-        {4: _FUSED[4]},
+        {4: LSTM_GATES},
         units_first=False,
     ),
-    _fused(("weight_ih", "weight_hh"), ("bias",), _FUSED, units_first=True),
+    _fused(("weight_ih", "weight_hh"), ("bias",), FUSED_GATES, units_first=True),
     _haiku,
 )
 

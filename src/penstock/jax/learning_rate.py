@@ -13,7 +13,7 @@ from penstock.jax.measure.batch import Batch
 from penstock.jax.measure.loss import Loss, evaluate
 from penstock.jax.models import Target
 from penstock.planning.learning_rate import LearningRate, Optimizer, Step
-from penstock.planning.optimizers import Moments, Slope, Trainer, update
+from penstock.planning.optimizers import Slope, Trainer, moved
 from penstock.planning.rate_search import NOTHING, search
 
 Arrays = dict[str, jax.Array]
@@ -64,21 +64,12 @@ def _trainer(slope: Slope, own: Arrays, optimizer: Optimizer, *, momentum: float
 
 
 @partial(jax.jit, static_argnames="optimizer")
-def _move(
-    weights: Arrays,
-    gradients: Arrays,
-    moments: dict[str, Moments],
-    rate: Any,
-    correction: Moments,
-    momentum: Any,
-    *,
-    optimizer: Optimizer,
-) -> tuple[Arrays, dict[str, Moments]]:
-    given: dict[str, Any] = {"correction": correction, "momentum": momentum, "sqrt": jnp.sqrt, "square": _square}
+def _move(weights: Arrays, gradients: Arrays, *rest: Any, optimizer: Optimizer, momentum: Any) -> Any:
     # Of a complex weight JAX's gradient is the conjugate of the direction in which the loss grows.
-    made = {n: update(optimizer, w, jnp.conj(gradients[n]), moments[n], rate, **given) for n, w in weights.items()}
-    return {n: new.astype(weights[n].dtype) for n, (new, _) in made.items()}, {n: m for n, (_, m) in made.items()}
+    slopes = {name: jnp.conj(gradient) for name, gradient in gradients.items()}
+    return moved(weights, slopes, *rest, optimizer=optimizer, momentum=momentum, sqrt=jnp.sqrt, square=squared)
 
 
-def _square(values: jax.Array) -> jax.Array:
+def squared(values: jax.Array) -> jax.Array:
+    """The squared magnitude of each element."""
     return jnp.real(values * jnp.conj(values))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping
@@ -12,7 +11,7 @@ from typing import Any
 import jax
 
 from penstock.errors import ArgumentError, ModelError, message
-from penstock.frameworks import Applied
+from penstock.frameworks import Applied, is_function
 from penstock.jax.measure.batch import arguments
 from penstock.jax.models import is_linen, is_parameter
 from penstock.jax.models import is_model as is_whole
@@ -66,8 +65,7 @@ def _belong_together(first: Any, params: Any) -> bool:
     if is_transformed(first):
         trees = params if isinstance(params, tuple) else (params,)
         return all(isinstance(t, Mapping) and all(isinstance(v, Mapping) for v in t.values()) for t in trees)
-    is_function = inspect.isroutine(first) or isinstance(first, functools.partial)
-    return is_function and any(is_parameter(leaf) for leaf in jax.tree_util.tree_leaves(params))
+    return is_function(first) and any(is_parameter(leaf) for leaf in jax.tree_util.tree_leaves(params))
 
 
 def is_transformed(thing: Any) -> bool:

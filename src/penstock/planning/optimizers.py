@@ -67,6 +67,21 @@ def update(
     return value - rate / correction[0] * first / root, (first, second)
 
 
+def moved(
+    weights: Arrays,
+    gradients: Arrays,
+    moments: Mapping[str, Moments],
+    rate: Any,
+    correction: Moments,
+    *,
+    optimizer: str,
+    **given: Any,
+) -> tuple[dict[str, Any], dict[str, Moments]]:
+    """`update` for every parameter by its name, in the types that they had; `given` goes on to it."""
+    made = {n: update(optimizer, w, gradients[n], moments[n], rate, correction, **given) for n, w in weights.items()}
+    return {n: new.astype(weights[n].dtype) for n, (new, _) in made.items()}, {n: m for n, (_, m) in made.items()}
+
+
 class Trainer:
     """Training steps on one batch; no array of the model is changed."""
 

@@ -12,9 +12,8 @@ import numpy.typing as npt
 from penstock.errors import ShapeError, message
 from penstock.geometry import Geometry
 from penstock.randomness import key_for
-from penstock.recipes.matrices import matrix_stack
 from penstock.recipes.recipe import Moments, finite
-from penstock.recipes.structured import Structured, centre_tap, rotations, taps, with_taps
+from penstock.recipes.structured import Structured, centre_tap, kernel_sizes, rotations, taps, with_taps
 
 
 @final
@@ -100,9 +99,8 @@ def _directions(inputs: int, window: int) -> int:
 
 def _sizes(function: str, geometry: Geometry) -> tuple[int, int, int, int, int]:
     """Stacked weights, groups, outputs and inputs of one group, taps."""
-    stacked, groups, rows, columns = matrix_stack(function, geometry)
+    stacked, groups, rows, inputs = kernel_sizes(function, geometry)
     window = taps(geometry)
-    inputs = columns // window if window else 0
     if inputs == 1 and window > 1:
         raise ShapeError(
             message(

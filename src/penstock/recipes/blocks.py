@@ -14,6 +14,7 @@ from penstock.geometry import Geometry
 from penstock.randomness import Window, key_for
 from penstock.randomness.windows import checked_window
 from penstock.recipes.recipe import Moments, Recipe, pooled
+from penstock.recipes.side_by_side import touched
 
 
 @final
@@ -62,20 +63,10 @@ class Blocks(Recipe):
         """Each block from `key_for(key, "block", its block_number)`; only those that the window touches."""
         self._fit("Blocks.draw", geometry)
         taken = checked_window("Blocks.draw", geometry.shape, window)
-        axis = geometry.out_axes[0]
         values = np.empty([len(part) for part in taken], dtype=np.float32)
-        asked = taken[axis]
-        begin = 0
-        for index, (part, size) in enumerate(zip(self.parts, geometry.blocks, strict=True)):
-            start, stop = max(asked.start, begin), min(asked.stop, begin + size)
-            if start < stop:
-                local = [slice(piece.start, piece.stop) for piece in taken]
-                local[axis] = slice(start - begin, stop - begin)
-                place = [slice(None)] * len(taken)
-                place[axis] = slice(start - asked.start, stop - asked.start)
-                sub_key = key_for(key, "block", str(geometry.block_number(index)))
-                values[tuple(place)] = part.draw(geometry.block(index), sub_key, window=tuple(local))
-            begin += size
+        for index, place, local in touched(taken, geometry.out_axes[0], geometry.blocks):
+            sub_key = key_for(key, "block", str(geometry.block_number(index)))
+            values[place] = self.parts[index].draw(geometry.block(index), sub_key, window=local)
         return values
 
     def scaled(self, factor: float) -> Blocks:

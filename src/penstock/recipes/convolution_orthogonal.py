@@ -12,9 +12,8 @@ import numpy.typing as npt
 from penstock.errors import ShapeError, message
 from penstock.geometry import Geometry
 from penstock.randomness import fill, key_for
-from penstock.recipes.matrices import matrix_stack
 from penstock.recipes.recipe import Moments, finite
-from penstock.recipes.structured import Structured, rotations, rotations_of, taps, with_taps
+from penstock.recipes.structured import Structured, kernel_sizes, rotations, rotations_of, taps, with_taps
 
 
 @final
@@ -92,8 +91,7 @@ def _projections(key: int, stack: int, size: int) -> npt.NDArray[np.float64]:
 
 def _rows(function: str, geometry: Geometry) -> int:
     """Outputs of one group."""
-    _, _, rows, columns = matrix_stack(function, geometry)
-    inputs = columns // taps(geometry) if taps(geometry) else 0
+    _, _, rows, inputs = kernel_sizes(function, geometry)
     if not geometry.window_axes or inputs > rows:
         raise ShapeError(
             message(

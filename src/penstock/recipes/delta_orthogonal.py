@@ -12,9 +12,8 @@ import numpy.typing as npt
 from penstock.errors import ShapeError, message
 from penstock.geometry import Geometry
 from penstock.recipes.arguments import one_of
-from penstock.recipes.matrices import matrix_stack
 from penstock.recipes.recipe import Moments, finite
-from penstock.recipes.structured import Structured, centre_tap, rotations_of, taps, with_taps
+from penstock.recipes.structured import Structured, centre_tap, kernel_sizes, rotations_of, taps, with_taps
 
 Keep = Literal["norm", "rms"]
 
@@ -77,8 +76,7 @@ class DeltaOrthogonal(Structured):
 
 def _sizes(function: str, geometry: Geometry) -> tuple[int, int]:
     """Outputs and inputs of one group."""
-    _, _, rows, columns = matrix_stack(function, geometry)
-    inputs = columns // taps(geometry) if taps(geometry) else 0
+    _, _, rows, inputs = kernel_sizes(function, geometry)
     if inputs > rows:
         raise ShapeError(
             message(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
@@ -13,6 +14,7 @@ from penstock.geometry import Geometry
 from penstock.randomness import Window, key_for
 from penstock.randomness.windows import checked_window
 from penstock.recipes.recipe import Moments, Recipe, pooled
+from penstock.recipes.side_by_side import touched
 
 
 @final
@@ -69,18 +71,9 @@ class Joined(Recipe):
         """Each part from `key_for(key, "joined", its number)`; only those that the window touches."""
         each = self._geometries("draw", geometry)
         taken = checked_window("Joined.draw", geometry.shape, window)
-        axis = geometry.in_axes[0]
         values = np.empty([len(part) for part in taken], dtype=np.float32)
-        asked, begin = taken[axis], 0
-        for index, (part, own, size) in enumerate(zip(self.parts, each, self.sizes, strict=True)):
-            start, stop = max(asked.start, begin), min(asked.stop, begin + size)
-            if start < stop:
-                local = [slice(piece.start, piece.stop) for piece in taken]
-                local[axis] = slice(start - begin, stop - begin)
-                place = [slice(None)] * len(taken)
-                place[axis] = slice(start - asked.start, stop - asked.start)
-                values[tuple(place)] = part.draw(own, key_for(key, "joined", str(index)), window=tuple(local))
-            begin += size
+        for index, place, local in touched(taken, geometry.in_axes[0], self.sizes):
+            values[place] = self.parts[index].draw(each[index], key_for(key, "joined", str(index)), window=local)
         return values
 
     def scaled(self, factor: float) -> Joined:
@@ -100,8 +93,10 @@ class Joined(Recipe):
                     f"{geometry.shape}, in_axes={geometry.in_axes}."
                 )
             )
-        axis = geometry.in_axes[0]
-        return [
-            replace(geometry, shape=tuple(size if a == axis else s for a, s in enumerate(geometry.shape)))
-            for size in self.sizes
-        ]
+        return beside(geometry, self.sizes)
+
+
+def beside(geometry: Geometry, sizes: Sequence[int]) -> list[Geometry]:
+    """The parts of a weight on signals of these sizes, which lie on its first input axis."""
+    axis = geometry.in_axes[0]
+    return [replace(geometry, shape=(*geometry.shape[:axis], size, *geometry.shape[axis + 1 :])) for size in sizes]

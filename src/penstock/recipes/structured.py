@@ -110,9 +110,14 @@ def rotations(key: int, stack: int, rows: int, columns: int) -> npt.NDArray[np.f
 
 def rotations_of(function: str, geometry: Geometry, key: int) -> npt.NDArray[np.float64]:
     """One rotation of (outputs) x (inputs) for each stacked weight and group: shape (stacked, groups, rows, inputs)."""
-    stacked, groups, rows, columns = matrix_stack(function, geometry)
-    inputs = columns // taps(geometry) if taps(geometry) else 0
+    stacked, groups, rows, inputs = kernel_sizes(function, geometry)
     return rotations(key_for(key, "rotations"), stacked * groups, rows, inputs).reshape(stacked, groups, rows, inputs)
+
+
+def kernel_sizes(function: str, geometry: Geometry) -> tuple[int, int, int, int]:
+    """Stacked weights, groups, outputs and inputs of one group."""
+    stacked, groups, rows, columns = matrix_stack(function, geometry)
+    return stacked, groups, rows, columns // taps(geometry) if taps(geometry) else 0
 
 
 def with_taps(geometry: Geometry, kernels: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:

@@ -17,13 +17,13 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from penstock.fan_table import Declared, Role
-from penstock.geometry import Geometry
+from penstock.geometry import GRU_GATES, LSTM_GATES, Geometry
 
 Shape = tuple[int, ...]
 Rule = Callable[[Any, str, Shape], Declared]
 
 # Order of the fused gates: torch.nn.LSTM and GRU, "Variables" in their documentation.
-GATES = {"LSTM": ("i", "f", "g", "o"), "GRU": ("r", "z", "n")}
+GATES = {"LSTM": LSTM_GATES, "GRU": GRU_GATES}
 
 _POSITION = re.compile(r"(^|_)(pos|position|positional|positions|wpe)(_|$)|pos_?(emb|enc)|position(al)?_?(emb|enc)")
 _GATE = re.compile(r"gamma(_?\d+)?|ls_?\d*|layer_?scale.*|lambda_?\d*|res_?(scale|weight)|alpha|scale")

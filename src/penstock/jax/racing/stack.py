@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from penstock.jax.learning_rate import squared
 from penstock.jax.racing.objective import score_sum
 from penstock.jax.racing.trainee import Trainee
 from penstock.planning.optimizers import corrections
@@ -81,7 +82,7 @@ class Stack(CompiledStack[Trainee]):
             return self._loss(output, targets), moved
 
         (loss, moved), gradients = jax.value_and_grad(loss_at, has_aux=True)(values)
-        following = partial(self._update, rate=rate * factor, correction=correction, sqrt=jnp.sqrt, square=_square)
+        following = partial(self._update, rate=rate * factor, correction=correction, sqrt=jnp.sqrt, square=squared)
         done = [following(v, jnp.conj(g), m) for v, g, m in zip(values, gradients, moments, strict=True)]
         # In the types that they had: a product with a rate of 32 bits would widen half types.
         kept = [(new.astype(old.dtype), m) for (new, m), old in zip(done, values, strict=True)]
@@ -94,10 +95,6 @@ class Stack(CompiledStack[Trainee]):
         output, _ = self._code.evaluate(values, rest, inputs)
         loss = self._loss(output, targets)
         return loss, jnp.zeros(()) if self._kind == "custom" else score_sum(self._kind, output, targets)
-
-
-def _square(values: jax.Array) -> jax.Array:
-    return jnp.square(jnp.abs(values))
 
 
 def as_arrays(batch: Batch, like: Any) -> Batch:

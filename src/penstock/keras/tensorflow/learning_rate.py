@@ -13,7 +13,7 @@ import tensorflow as tf
 from penstock.keras.tensorflow.loss import Loss, evaluate
 from penstock.keras.tensorflow.target import Batch, Target
 from penstock.planning.learning_rate import LearningRate, Optimizer, Step
-from penstock.planning.optimizers import Moments, Slope, Trainer, update
+from penstock.planning.optimizers import Slope, Trainer, moved
 from penstock.planning.rate_search import NOTHING, search
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -67,17 +67,6 @@ def _slope(target: Target, batch: Batch, loss: Loss, own: Sequence[str]) -> Slop
     return slope
 
 
-def _move(
-    weights: Arrays,
-    gradients: Arrays,
-    moments: Mapping[str, Moments],
-    rate: float,
-    correction: Moments,
-    *,
-    momentum: float,
-    optimizer: Optimizer,
-) -> tuple[Arrays, dict[str, Moments]]:
-    given: dict[str, Any] = {"correction": correction, "momentum": momentum, "sqrt": np.sqrt, "square": np.square}
+def _move(*given: Any, **named: Any) -> Any:
     with np.errstate(all="ignore"):  # a rate that is too large is part of the search
-        made = {n: update(optimizer, w, gradients[n], moments[n], rate, **given) for n, w in weights.items()}
-    return {n: new.astype(weights[n].dtype) for n, (new, _) in made.items()}, {n: m for n, (_, m) in made.items()}
+        return moved(*given, **named, sqrt=np.sqrt, square=np.square)

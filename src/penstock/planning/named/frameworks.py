@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from penstock.conventions import Convention, as_seen_by, layer_defaults
 from penstock.geometry import LSTM_GATES
@@ -13,6 +12,7 @@ from penstock.planning.rules.norms import norms
 from penstock.planning.rules.recurrent import sides
 from penstock.planning.site import Decision, Rule, Site
 from penstock.recipes import Blocks, Constant, Joined, PerBlock, Uniform, VarianceScaling
+from penstock.recipes.joined import beside
 
 TITLES = {"torch": "PyTorch", "keras": "Keras", "jax": "Flax", "flax": "Flax", "haiku": "Haiku"}
 
@@ -72,9 +72,9 @@ def _of_cell(convention: Convention, part: Part, site: Site) -> Decision | None:
 def _joined(convention: Convention, part: Part, site: Site) -> Decision:
     """One matrix on input and state, where the framework has two."""
     layer, weight = layer_defaults(convention)[part.layer], part.weight
-    axis, sizes = weight.in_axes[0], sides(site)
-    each = [replace(weight, shape=(*weight.shape[:axis], n, *weight.shape[axis + 1 :])) for n in sizes]
-    recipe = Joined((layer["input"](each[0]), layer["recurrent"](each[1])), sizes)
+    sizes = sides(site)
+    inputs, state = beside(weight, sizes)
+    recipe = Joined((layer["input"](inputs), layer["recurrent"](state)), sizes)
     geometry = as_seen_by("keras", weight) if convention == "keras" else None  # one orthogonal matrix over all gates
     return Decision(recipe, f"what {TITLES[convention]} draws for {part.layer}: input and recurrent", geometry=geometry)
 

@@ -40,11 +40,15 @@ def _of_lstm(site: Site, geometry: Geometry) -> Decision:
         return Decision(Constant(0.0), "LSTM bias: zero, for the cell adds one to its forget gate itself")
     if "f" not in names:
         return Decision(Constant(0.0), "bias: zero")
-    values = tuple(FORGET_BIAS if gate == "f" else 0.0 for gate in names)
-    recipe = PerBlock(values, geometry.blocks)
+    recipe = forget_open(geometry)
     if len(names) == 1:
         return Decision(recipe, "bias: forget gate open at one")
     return Decision(recipe, "LSTM bias: forget gate open at one, other gates zero")
+
+
+def forget_open(geometry: Geometry) -> PerBlock:
+    """One for the forget gate, zero for the others."""
+    return PerBlock(tuple(FORGET_BIAS if gate == "f" else 0.0 for gate in geometry.block_names), geometry.blocks)
 
 
 def long_memory(site: Site) -> Decision | None:
@@ -60,10 +64,10 @@ def long_memory(site: Site) -> Decision | None:
     if geometry is None or steps is None or steps < LONG:
         return None
     names = geometry.block_names
-    if len(names) == len(LSTM_GATES) and set(names) == set(LSTM_GATES) and not site.cell.startswith(OPEN):
+    if sorted(names) == sorted(LSTM_GATES) and not site.cell.startswith(OPEN):
         recipe = Chrono(float(steps), remember=names.index("f"), write=names.index("i"))
         return Decision(recipe, f"LSTM bias: memories of all lengths up to {steps} steps (chrono)")
-    if len(names) == len(GRU_GATES) and set(names) == set(GRU_GATES):
+    if sorted(names) == sorted(GRU_GATES):
         recipe = Chrono(float(steps), gates=3, remember=names.index("z"), write=None)
         return Decision(recipe, f"GRU bias: memories of all lengths up to {steps} steps (chrono)")
     if names == ("z",):

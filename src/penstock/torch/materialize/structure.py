@@ -18,8 +18,10 @@ from torch import nn
 
 from penstock.fan_table import Declared
 from penstock.gains import gain_of
+from penstock.geometry import LSTM_GATES
 from penstock.planning.plan import Entry, Plan
-from penstock.recipes import Blocks, Constant, Normal, Orthogonal, PerBlock, Recipe, VarianceScaling
+from penstock.planning.rules.biases import forget_open
+from penstock.recipes import Blocks, Constant, Normal, Orthogonal, Recipe, VarianceScaling
 from penstock.recipes.families.state_space import mamba, mamba2
 from penstock.recipes.log_index import LogIndex
 from penstock.torch.materialize.norms import Norms
@@ -31,8 +33,6 @@ Decision = tuple[Recipe, str]
 
 SMALL = 0.02
 """Std of what is added to a signal (positions, class tokens): that of BERT and GPT-2."""
-FORGET_BIAS = 1.0
-"""Jozefowicz, Zaremba, Sutskever 2015, section 3."""
 
 _BRANCH_END = re.compile(r"(^|\.)(o_proj|down_proj|c_proj|out_proj|fc2|fc_out|wo|w2|dense_4h_to_h)\.weight$")
 _TOKEN = re.compile(
@@ -149,9 +149,8 @@ def _bias(place: Place) -> Decision | None:
     if place.declared.role != "bias":
         return None
     geometry = place.declared.geometry
-    if geometry.block_names == ("i", "f", "g", "o") and place.own.startswith("bias_ih"):
-        values = tuple(FORGET_BIAS if gate == "f" else 0.0 for gate in geometry.block_names)
-        return PerBlock(values, geometry.blocks), "LSTM bias: forget gate open at one, other gates zero"
+    if geometry.block_names == LSTM_GATES and place.own.startswith("bias_ih"):
+        return forget_open(geometry), "LSTM bias: forget gate open at one, other gates zero"
     return Constant(0.0), "bias: zero"
 
 

@@ -90,7 +90,6 @@ RECURRENT = {
     "rnn_tanh_cell": 1,
     "rnn_relu_cell": 1,
 }
-GATE_NAMES: dict[int, tuple[str, ...]] = {4: ("i", "f", "g", "o"), 3: ("r", "z", "n"), 1: ()}
 
 
 # What people call an operation, where ATen calls it otherwise.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from penstock.geometry import Geometry
+from penstock.geometry import FUSED_GATES, Geometry
 from penstock.torch.trace import ops
 from penstock.tracing.recording import Step
 from penstock.tracing.values import Signal, Weight
@@ -52,7 +52,7 @@ def _contraction(
         in_axes=(1,),
         out_axes=(0,),
         blocks=(rows // gates,) * gates if fused else (),
-        block_names=ops.GATE_NAMES[gates] if fused else (),
+        block_names=FUSED_GATES[gates] if fused else (),
     )
     own = (matrix, *biases[index : index + 1])
     return tracer.add_unseen(
